@@ -1,0 +1,106 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The settings every target of the house is built with.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .treatWarning("DeprecatedDeclaration", as: .warning),
+]
+
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: house)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TidemarkTesting"], swiftSettings: house)
+}
+
+let package = Package(
+    name: "tidemark",
+    platforms: [.macOS(.v26)],
+    products: [
+        .executable(name: "tidemark", targets: ["tidemark"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(
+            name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+
+        room("FeatureModel", [yams]),
+        room("Resilience", []),
+        room("RowCodec", ["FeatureModel", "CLZ4"]),
+        room(
+            "RedisClient",
+            ["CHiredis", "Resilience", .product(name: "NIOSSL", package: "swift-nio-ssl")] + nio),
+        room("LocalDatabase", ["CSQLite"]),
+        room("OnlineStore", ["FeatureModel", "RowCodec", "RedisClient", "LocalDatabase", "Resilience"]),
+        room("Extraction", ["FeatureModel", "Resilience", "LocalDatabase", "CPostgres"]),
+        room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+        room(
+            "Sync",
+            [
+                "FeatureModel", "Resilience", "RowCodec", "OnlineStore", "Extraction", "Telemetry",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        .executableTarget(
+            name: "tidemark",
+            dependencies: [
+                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Extraction",
+                "Telemetry", "Sync", "RetailRocket",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                yams,
+            ],
+            swiftSettings: house),
+        room("RetailRocket", ["LocalDatabase"]),
+        room(
+            "TidemarkTesting",
+            ["FeatureModel", "Resilience", "RowCodec", "OnlineStore", "RedisClient", "LocalDatabase", "Extraction"]),
+
+        tests("FeatureModelTests", ["FeatureModel"]),
+        tests("ResilienceTests", ["Resilience"]),
+        tests("RowCodecTests", ["RowCodec", "FeatureModel"]),
+        tests("RedisClientTests", ["RedisClient", "Resilience"]),
+        tests("LocalDatabaseTests", ["LocalDatabase"]),
+        tests("OnlineStoreTests", ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient"]),
+        tests("ExtractionTests", ["Extraction", "FeatureModel", "LocalDatabase"]),
+        tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
+        tests("TelemetryTests", ["Telemetry"]),
+        tests(
+            "SyncTests",
+            ["Sync", "Extraction", "OnlineStore", "RowCodec", "FeatureModel", "LocalDatabase", "Resilience", "Telemetry"]),
+        tests("TidemarkTests", ["tidemark", "LocalDatabase", "OnlineStore", "FeatureModel"]),
+    ]
+)

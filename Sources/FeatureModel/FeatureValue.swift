@@ -1,0 +1,41 @@
+/// One value of a feature. `null` is a value the source stated, not a missing row.
+package enum FeatureValue: Hashable, Sendable {
+    case null
+    case bool(Bool)
+    case int32(Int32)
+    case int64(Int64)
+    case float32(Float)
+    case float64(Double)
+    case string(String)
+    case bytes([UInt8])
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    case timestamp(Int64)
+    /// Elements of one scalar type, none of them `null`.
+    case list([FeatureValue])
+    case vector([Float])
+
+    /// Whether this is the value `null`.
+    package var isNull: Bool {
+        if case .null = self { true } else { false }
+    }
+
+    /// Whether the value is `null` or of the given type.
+    package func matches(_ type: FeatureType) -> Bool {
+        switch (self, type) {
+        case (.null, _): true
+        case (.vector(let elements), .vector(let dimension)): elements.count == dimension
+        case (.list(let elements), .list(let scalar)): elements.allSatisfy { $0.matches(scalar) }
+        case (_, .scalar(let scalar)): matches(scalar)
+        default: false
+        }
+    }
+
+    private func matches(_ scalar: ScalarType) -> Bool {
+        switch (self, scalar) {
+        case (.bool, .bool), (.int32, .int32), (.int64, .int64), (.float32, .float32), (.float64, .float64),
+            (.string, .string), (.bytes, .bytes), (.timestamp, .timestamp):
+            true
+        default: false
+        }
+    }
+}
