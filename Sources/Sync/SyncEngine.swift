@@ -1,0 +1,194 @@
+package import Extraction
+package import FeatureModel
+package import OnlineStore
+
+/// Syncs the views of a project: one call of `sync` is one pass over all synced versions of one view.
+package struct SyncEngine: Sendable {
+    package let context: SyncContext
+    /// By the names that definitions use in `from`.
+    package let sources: [String: any SourceConnector]
+
+    package init(context: SyncContext, sources: [String: any SourceConnector]) {
+        self.context = context
+        self.sources = sources
+    }
+
+    /// Passes over a view's versions under its lease, retrying what can help within the settings' bounds.
+    ///
+    /// Each version's run is in the ledger, ended well or not.
+    ///
+    /// - Parameters:
+    ///   - sweepUntil: When a due sweep has to make room; `nil` lets it run to its end.
+    /// - Returns: The runs, the read version's first.
+    /// - Throws: `SyncError`, or `CancellationError` when cancelled.
+    @discardableResult
+    package func sync(_ view: String, sweepUntil: ContinuousClock.Instant? = nil) async throws -> [LedgerEntry] {
+        var attempt = 0
+        while true {
+            do {
+                return try await attemptSync(view, sweepUntil: sweepUntil)
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                let failure = SyncError(error)
+                if case .leaseHeld = failure { throw failure }
+                guard failure.isRetryable, attempt < context.settings.retriesPerPass else { throw failure }
+                let pause = backoff(attempt)
+                attempt += 1
+                context.observer.observe(.retrying(view: view, after: pause, error: "\(failure)"))
+                try await context.time.sleep(pause)
+            }
+        }
+    }
+
+    /// Exponential with full jitter above a floor of a quarter.
+    private func backoff(_ attempt: Int) -> Duration {
+        let bound = min(
+            context.settings.retryMaximum.inSeconds, context.settings.retryInitial.inSeconds * Double(1 << min(attempt, 16)))
+        return .seconds(bound * (0.25 + 0.75 * context.time.random()))
+    }
+
+    private func attemptSync(_ name: String, sweepUntil: ContinuousClock.Instant?) async throws -> [LedgerEntry] {
+        guard var versions = try await context.catalog.versions(of: name) else {
+            throw SyncError.notApplied("view \(name)")
+        }
+        if versions.isPaused { throw SyncError.paused(view: name) }
+        let keeper = LeaseKeeper(context: context)
+        return try await keeper.withLease(name) { session in
+            let now = context.time.wall()
+            if versions.previous?.retireAt.map({ $0 <= now }) == true {
+                versions = try await context.catalog.updateVersions(of: name) { $0.retireExpired(at: now) }
+                CrashPoint.retired.reached()
+            }
+            var entries: [LedgerEntry] = []
+            for version in versions.synced {
+                entries.append(try await syncVersion(version, of: name, session, sweepUntil))
+            }
+            return entries
+        }
+    }
+
+    private func syncVersion(
+        _ version: ViewVersions.Version, of name: String, _ session: any StoreSession,
+        _ sweepUntil: ContinuousClock.Instant?
+    ) async throws -> LedgerEntry {
+        let view = try definition(of: version)
+        let reader = try await connector(of: view).open(view)
+        do {
+            let entry = try await pass(view, version, reader, session, sweepUntil)
+            await reader.close()
+            return entry
+        } catch {
+            await reader.close()
+            throw error
+        }
+    }
+
+    private func pass(
+        _ view: FeatureView, _ version: ViewVersions.Version, _ reader: any ViewReader, _ session: any StoreSession,
+        _ sweepUntil: ContinuousClock.Instant?
+    ) async throws -> LedgerEntry {
+        let startedAt = context.time.wall()
+        var entry = LedgerEntry(
+            view: view.name, version: version.number, from: "", startedAt: startedAt, owner: context.settings.owner)
+        var pass: ViewPass?
+        do {
+            try await reader.check()
+            let state = try await startingState(view, version.number, reader, session)
+            let started = ViewPass(
+                view: view, version: version.number, reader: reader, session: session, state: state, context: context)
+            pass = started
+            try await started.run(sweepUntil: sweepUntil)
+            entry = started.ledger
+            try await finishVersion(view, version, started)
+            await report(view, version, started, reader)
+        } catch {
+            if let pass { entry = pass.ledger }
+            entry.outcome = error is CancellationError ? "stopped" : SyncError(error).outcome
+            entry.error = error is CancellationError ? nil : "\(SyncError(error))"
+            await record(&entry, startedAt)
+            throw error
+        }
+        await record(&entry, startedAt)
+        return entry
+    }
+
+    /// A run that did nothing leaves no entry; the journal is for people.
+    private func record(_ entry: inout LedgerEntry, _ startedAt: Int64) async {
+        entry.durationSeconds = Double(context.time.wall() - startedAt) / 1_000_000
+        context.observer.observe(.finished(entry))
+        guard entry.read > 0 || entry.removed > 0 || entry.outcome != "done" else { return }
+        // The ledger reports; a store that can't take the entry has failed the run already or will fail the next one.
+        try? await context.ledger.append(entry)
+    }
+
+    private func startingState(
+        _ view: FeatureView, _ version: Int, _ reader: any ViewReader, _ session: any StoreSession
+    ) async throws -> MarkerState {
+        let space = KeySpace(project: context.project, viewKey: view.key, version: version)
+        let history = try await reader.history()
+        if let marker = try await session.marker(space) {
+            var state = try MarkerState.decode(marker)
+            state.sequence = marker.sequence
+            if let text = HistoryCheck.breakage(state, history) {
+                context.observer.observe(.historyBroke(view: view.name, version: version, text: text))
+                let start = try await reader.startCursor()
+                HistoryCheck.rewind(&state, history: history, start: start, needsLoad: reader.needsRangeLoad)
+            }
+            return state
+        }
+        let start = try await reader.startCursor()
+        return MarkerState(
+            historyIdentity: history.identity, historyEnd: history.end,
+            phase: reader.needsRangeLoad ? .loading : .following, cursor: start.text)
+    }
+
+    /// A version that is filled becomes `built`, and the current one unless activation is manual or its contract is in breach.
+    private func finishVersion(_ view: FeatureView, _ version: ViewVersions.Version, _ pass: ViewPass) async throws {
+        guard version.state == .building, pass.state.phase == .following else { return }
+        let now = context.time.wall()
+        let isFirst = version.number == 1
+        let after = try await context.catalog.updateVersions(of: view.name) { versions in
+            guard versions.finishBuilding(version.number) else { return false }
+            if view.activation == .automatic || (isFirst && versions.current == nil) {
+                _ = versions.activate(version.number, at: now, keepPrevious: view.keepPrevious)
+            }
+            return true
+        }
+        CrashPoint.activated.reached()
+        if after.current?.number == version.number {
+            context.observer.observe(.activated(view: view.name, version: version.number))
+        }
+    }
+
+    /// Measures what the metrics tell. A source that can't say how far behind a view is fails no pass.
+    private func report(
+        _ view: FeatureView, _ version: ViewVersions.Version, _ pass: ViewPass, _ reader: any ViewReader
+    ) async {
+        if let newest = pass.state.newestEventTime {
+            context.observer.observe(.newestEvent(view: view.name, microseconds: newest))
+        }
+        if let entries = try? await context.quarantine.count(of: view.name) {
+            context.observer.observe(.quarantineSize(view: view.name, entries: entries))
+        }
+        guard version.state == .current || version.state == .building,
+            let lag = try? await reader.lag(behind: ChangeCursor(text: pass.state.cursor))
+        else { return }
+        context.observer.observe(.lag(view: view.name, rows: lag.rows, seconds: lag.age?.inSeconds))
+    }
+
+    /// The view as it was defined for a version.
+    package func definition(of version: ViewVersions.Version) throws -> FeatureView {
+        try ViewDocument.decode(Array(version.definition.utf8))
+    }
+
+    /// The connector of the source that a view reads.
+    package func connector(of view: FeatureView) throws(SyncError) -> any SourceConnector {
+        guard let connector = sources[view.source.from] else {
+            let known = sources.keys.sorted().joined(separator: ", ")
+            throw .refused(
+                "view \(view.name) reads source \(view.source.from), which the config doesn't name; it names: \(known)")
+        }
+        return connector
+    }
+}
