@@ -1,4 +1,4 @@
-package import Extraction
+import Extraction
 package import FeatureModel
 
 /// A view's contract over its feature values, compiled for a walk along the flat values of a chunk.

@@ -8,7 +8,8 @@ enum HistoryCheck {
             return "the source is another one than before: was \(state.historyIdentity), is \(history.identity)"
         }
         if let seen = state.historyEnd, let end = history.end, end < seen {
-            return "the source's history ends at \(end), before \(seen), which was seen already: an older copy was put in place"
+            return
+                "the source's history ends at \(end), before \(seen), which was seen already: an older copy was put in place"
         }
         return nil
     }

@@ -17,8 +17,9 @@ package struct LeaseKeeper: Sendable {
     ) async throws -> Result {
         let settings = context.settings
         let acquiredAt = context.time.now()
-        guard let lease = try await context.store.acquireLease(
-            view, owner: settings.owner, duration: settings.leaseDuration)
+        guard
+            let lease = try await context.store.acquireLease(
+                view, owner: settings.owner, duration: settings.leaseDuration)
         else {
             let holder = try await context.store.leaseHolder(view)
             throw SyncError.leaseHeld(view: view, owner: holder?.owner ?? "another service")
@@ -57,7 +58,9 @@ package struct LeaseKeeper: Sendable {
                 group.cancelAll()
                 await session.close()
                 // A body that failed because its session was closed under it failed for the lease's reason.
-                if let cause = await Self.failure(of: &group), (error as? StoreError)?.code == .sessionLost { throw cause }
+                if let cause = await Self.failure(of: &group), (error as? StoreError)?.code == .sessionLost {
+                    throw cause
+                }
                 throw error
             }
         }

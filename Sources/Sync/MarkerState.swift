@@ -1,4 +1,4 @@
-package import FeatureModel
+import FeatureModel
 package import OnlineStore
 
 /// How far one version of a view got. It lies in the store behind the rows it speaks of (`Marker`).

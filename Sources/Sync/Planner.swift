@@ -1,5 +1,6 @@
+import Extraction
 package import FeatureModel
-package import OnlineStore
+import OnlineStore
 import RowCodec
 
 /// What `apply` would do to one view.

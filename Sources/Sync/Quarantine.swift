@@ -1,5 +1,5 @@
 package import Extraction
-package import FeatureModel
+import FeatureModel
 package import OnlineStore
 
 /// A row that did not reach the store, and why.

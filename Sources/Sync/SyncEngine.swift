@@ -44,7 +44,8 @@ package struct SyncEngine: Sendable {
     /// Exponential with full jitter above a floor of a quarter.
     private func backoff(_ attempt: Int) -> Duration {
         let bound = min(
-            context.settings.retryMaximum.inSeconds, context.settings.retryInitial.inSeconds * Double(1 << min(attempt, 16)))
+            context.settings.retryMaximum.inSeconds,
+            context.settings.retryInitial.inSeconds * Double(1 << min(attempt, 16)))
         return .seconds(bound * (0.25 + 0.75 * context.time.random()))
     }
 

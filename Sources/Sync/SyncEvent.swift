@@ -1,4 +1,4 @@
-package import OnlineStore
+import OnlineStore
 
 /// What the engine tells while it works. Observers must return at once.
 package enum SyncEvent: Sendable {

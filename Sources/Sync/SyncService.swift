@@ -1,6 +1,6 @@
-package import FeatureModel
-package import OnlineStore
-package import ServiceLifecycle
+import FeatureModel
+import OnlineStore
+import ServiceLifecycle
 
 /// The service behind `tidemark sync`: every view in its interval, until graceful shutdown or cancellation.
 ///

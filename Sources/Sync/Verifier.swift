@@ -1,6 +1,6 @@
-package import FeatureModel
-package import OnlineStore
 import Extraction
+import FeatureModel
+import OnlineStore
 import RowCodec
 
 /// What `verify` found in one version of a view.
@@ -28,7 +28,8 @@ package struct Verifier: Sendable {
     package func verify(
         _ name: String, progress: @Sendable (Int64, Int64?) -> Void = { _, _ in }
     ) async throws -> VerifyReport {
-        guard let versions = try await context.catalog.versions(of: name), let version = versions.current ?? versions.next
+        guard let versions = try await context.catalog.versions(of: name),
+            let version = versions.current ?? versions.next
         else { throw SyncError.notApplied("view \(name)") }
         let view = try engine.definition(of: version)
         let reader = try await engine.connector(of: view).open(view)

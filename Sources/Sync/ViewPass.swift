@@ -1,6 +1,6 @@
-package import Extraction
-package import FeatureModel
-package import OnlineStore
+import Extraction
+import FeatureModel
+import OnlineStore
 
 /// One pass over one version of one view, under a lease: load or follow, then sweep if it is time.
 ///
@@ -202,7 +202,8 @@ final class ViewPass {
         context.observer.observe(
             .progress(
                 view: view.name, version: space.version, work: work,
-                rows: work == .load ? state.loadedRows : work == .sweep ? state.sweep?.counts.checked ?? 0 : ledger.read,
+                rows: work == .load
+                    ? state.loadedRows : work == .sweep ? state.sweep?.counts.checked ?? 0 : ledger.read,
                 estimate: estimate))
     }
 

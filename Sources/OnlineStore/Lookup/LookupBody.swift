@@ -123,7 +123,8 @@ enum Base64 {
             for byte in chunk { bits = bits << 8 | UInt32(byte) }
             bits <<= UInt32(8 * (3 - chunk.count))
             for place in 0..<4 {
-                text.append(place <= chunk.count ? alphabet[Int(bits >> UInt32(18 - 6 * place) & 63)] : UInt8(ascii: "="))
+                text.append(
+                    place <= chunk.count ? alphabet[Int(bits >> UInt32(18 - 6 * place) & 63)] : UInt8(ascii: "="))
             }
         }
         return String(decoding: text, as: UTF8.self)

@@ -1,5 +1,5 @@
 package import FeatureModel
-package import RowCodec
+import RowCodec
 
 /// A list of features, resolved once against the versions that are read now.
 package struct LookupPlan: Sendable {
