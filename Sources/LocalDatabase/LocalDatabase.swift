@@ -31,6 +31,7 @@ package actor LocalDatabase {
     }
 
     private let executor: QueueExecutor
+    private let interruption = Interruption()
     private var connection: SQLiteConnection?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
@@ -42,7 +43,7 @@ package actor LocalDatabase {
     }
 
     private func open(_ configuration: Configuration) throws(SQLiteError) {
-        let opened = try SQLiteConnection(configuration)
+        let opened = try SQLiteConnection(configuration, interruption: interruption)
         if !configuration.setup.isEmpty { try opened.execute(configuration.setup) }
         connection = opened
     }
@@ -57,7 +58,12 @@ package actor LocalDatabase {
         return try connection.withDeadline(deadline) { (open) throws in try body(open) }
     }
 
-    /// Closes the connection.
+    /// Makes the running statement, and all later ones, fail with `interrupted`. Only `close` is of use afterwards.
+    package nonisolated func interrupt() {
+        interruption.raise()
+    }
+
+    /// Closes the connection, behind the calls that wait already.
     package func close() {
         connection = nil
     }

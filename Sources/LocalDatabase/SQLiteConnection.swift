@@ -1,15 +1,19 @@
 import CSQLite
+import Glibc
 
 /// One open database. Owned by a `LocalDatabase`, used only inside its `run`.
 @safe package final class SQLiteConnection {
     private let raw: OpaquePointer
     private var statements: [String: SQLiteStatement] = [:]
     private var deadline: ContinuousClock.Instant?
+    private let interruption: Interruption
+    private let busyTimeout: Duration
+    private var busySince = ContinuousClock.now
 
     /// How many prepared statements stay cached; one more empties the cache.
     private static let cachedStatements = 64
 
-    init(_ configuration: LocalDatabase.Configuration) throws(SQLiteError) {
+    init(_ configuration: LocalDatabase.Configuration, interruption: Interruption) throws(SQLiteError) {
         var opened: OpaquePointer?
         var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
         switch configuration.access {
@@ -24,13 +28,16 @@ import CSQLite
             throw SQLiteError(extendedCode: status, message: "\(message): \(configuration.path)")
         }
         unsafe raw = unsafe connection
-        unsafe sqlite3_busy_timeout(connection, Int32(clamping: configuration.busyTimeoutMilliseconds))
+        self.interruption = interruption
+        busyTimeout = .milliseconds(configuration.busyTimeoutMilliseconds)
         watchDeadline()
+        waitWhenBusy()
     }
 
     deinit {
         statements.removeAll()
         unsafe sqlite3_progress_handler(raw, 0, nil, nil)
+        unsafe sqlite3_busy_handler(raw, nil, nil)
         unsafe sqlite3_close_v2(raw)
     }
 
@@ -43,9 +50,35 @@ import CSQLite
             { context in
                 guard let context = unsafe context else { return 0 }
                 let connection = unsafe Unmanaged<SQLiteConnection>.fromOpaque(context).takeUnretainedValue()
-                guard let deadline = connection.deadline else { return 0 }
-                return ContinuousClock.now < deadline ? 0 : 1
+                return connection.mustStop ? 1 : 0
             }, context)
+    }
+
+    private var mustStop: Bool {
+        if interruption.isRaised { return true }
+        guard let deadline else { return false }
+        return ContinuousClock.now >= deadline
+    }
+
+    /// A locked database is asked again after pauses that grow to 50 ms, until the busy timeout, the deadline or an
+    /// interruption. SQLite's own busy timeout knows neither of the last two.
+    private func waitWhenBusy() {
+        let context = unsafe Unmanaged.passUnretained(self).toOpaque()
+        unsafe sqlite3_busy_handler(
+            raw,
+            { context, attempt in
+                guard let context = unsafe context else { return 0 }
+                let connection = unsafe Unmanaged<SQLiteConnection>.fromOpaque(context).takeUnretainedValue()
+                return connection.pause(attempt: attempt) ? 1 : 0
+            }, context)
+    }
+
+    private func pause(attempt: Int32) -> Bool {
+        let now = ContinuousClock.now
+        if attempt == 0 { busySince = now }
+        guard !mustStop, now - busySince < busyTimeout else { return false }
+        usleep(min(50_000, 1_000 << UInt32(clamping: min(attempt, 10))))
+        return true
     }
 
     func withDeadline<Result, Failure: Error>(

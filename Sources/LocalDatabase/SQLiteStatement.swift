@@ -136,6 +136,18 @@ import CSQLite
             UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(raw, Int32(column)))))
     }
 
+    /// Lends the bytes of a text (as UTF-8, unchecked) or blob without copying them. Valid inside `body` only.
+    package func withBytes<Result>(_ column: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+        let isText = unsafe sqlite3_column_type(raw, Int32(column)) == SQLITE_TEXT
+        let address =
+            isText
+            ? unsafe UnsafeRawPointer(sqlite3_column_text(raw, Int32(column)))
+            : unsafe sqlite3_column_blob(raw, Int32(column))
+        guard let start = unsafe address else { return body(Span()) }
+        let bytes = unsafe UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(raw, Int32(column))))
+        return body(unsafe Span(_unsafeBytes: bytes))
+    }
+
     /// The column as it is stored.
     package func value(_ column: Int) -> SQLiteValue {
         switch storage(column) {
