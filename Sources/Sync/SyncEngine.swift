@@ -105,6 +105,7 @@ package struct SyncEngine: Sendable {
             await report(view, version, started, reader)
         } catch {
             if let pass { entry = pass.ledger }
+            count(error, source: view.source.from)
             entry.outcome = error is CancellationError ? "stopped" : SyncError(error).outcome
             entry.error = error is CancellationError ? nil : "\(SyncError(error))"
             await record(&entry, startedAt)
@@ -112,6 +113,15 @@ package struct SyncEngine: Sendable {
         }
         await record(&entry, startedAt)
         return entry
+    }
+
+    private func count(_ error: any Error, source: String) {
+        switch error {
+        case let error as StoreError: context.observer.observe(.storeFailed(code: error.code.rawValue))
+        case let error as ExtractionError:
+            context.observer.observe(.sourceFailed(source: source, code: error.code.rawValue))
+        default: break
+        }
     }
 
     /// A run that did nothing leaves no entry; the journal is for people.
@@ -166,6 +176,12 @@ package struct SyncEngine: Sendable {
     private func report(
         _ view: FeatureView, _ version: ViewVersions.Version, _ pass: ViewPass, _ reader: any ViewReader
     ) async {
+        if version.state != .previous {
+            context.observer.observe(
+                .succeeded(
+                    view: view.name, at: context.time.wall(), interval: view.every.inSeconds,
+                    sweepInterval: view.sweep.inSeconds, lastSweep: pass.state.lastSweepAt))
+        }
         if let newest = pass.state.newestEventTime {
             context.observer.observe(.newestEvent(view: view.name, microseconds: newest))
         }

@@ -23,6 +23,10 @@ package enum SyncEvent: Sendable {
     case sweepFinished(view: String, version: Int, counts: SweepCounts)
     case quarantineSize(view: String, entries: Int)
     case newestEvent(view: String, microseconds: Int64)
+    /// A pass over the version that is read ended well. Times in microseconds since 1970, intervals in seconds.
+    case succeeded(view: String, at: Int64, interval: Double, sweepInterval: Double, lastSweep: Int64?)
+    case storeFailed(code: String)
+    case sourceFailed(source: String, code: String)
 }
 
 /// What a pass is busy with.

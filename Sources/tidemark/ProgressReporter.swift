@@ -1,15 +1,9 @@
 import Sync
-import Synchronization
 
 /// Shows the progress of `sync --once`: a bar a phase, remarks between.
 final class ProgressReporter: SyncObserver {
-    private struct Shown {
-        var key = ""
-        var line: ProgressLine?
-    }
-
     private let quiet: Bool
-    private let shown = Mutex(Shown())
+    private let lines = StageLines()
 
     init(quiet: Bool) {
         self.quiet = quiet
@@ -18,7 +12,7 @@ final class ProgressReporter: SyncObserver {
     func observe(_ event: SyncEvent) {
         switch event {
         case .progress(let view, let version, let work, let rows, let estimate):
-            line("\(view) v\(version) \(work.rawValue)").update(rows, of: estimate)
+            lines.line("\(view) v\(version) \(work.rawValue)").update(rows, of: estimate)
         case .retrying(let view, let after, let error):
             remark("\(view): \(error); tried again in \(Words.seconds(after.inSeconds))")
         case .historyBroke(let view, let version, let text): remark("\(view) v\(version): \(text); loading anew")
@@ -28,24 +22,15 @@ final class ProgressReporter: SyncObserver {
             remark(
                 "\(view) v\(version): swept \(Words.count(counts.checked)) rows, \(Words.count(counts.missing)) missing, "
                     + "\(Words.count(counts.different)) different, \(Words.count(counts.orphaned)) gone at the source")
-        case .finished, .violations, .lag, .lease, .leaseLost, .quarantineSize, .newestEvent: break
+        case .finished, .violations, .lag, .lease, .leaseLost, .quarantineSize, .newestEvent, .succeeded, .storeFailed,
+            .sourceFailed:
+            break
         }
     }
 
     /// Takes the last bar away.
     func finish() {
-        shown.withLock { $0.line }?.finish()
-    }
-
-    private func line(_ key: String) -> ProgressLine {
-        shown.withLock { shown in
-            if shown.key != key || shown.line == nil {
-                shown.line?.finish()
-                shown.key = key
-                shown.line = ProgressLine(key)
-            }
-            return shown.line ?? ProgressLine(key)
-        }
+        lines.finish()
     }
 
     private func remark(_ text: String) {

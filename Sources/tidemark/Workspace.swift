@@ -55,7 +55,7 @@ final class Workspace: Sendable {
         }
         return Workspace(
             configPath: path, config: config, catalog: catalog, definitionFiles: files.map(\.name), hash: print.hex,
-            logger: Logging.makeLogger(config.telemetry))
+            logger: ProcessLog.makeLogger(config.telemetry))
     }
 
     /// The view of that name in the definitions.
