@@ -5,6 +5,7 @@ extension Catalog {
     ///   - project: The project's name, from the config.
     ///   - files: Names, as they shall stand in messages, and contents. Read as one, in this order.
     ///   - sources: The names of the configured sources, for views to be checked against; `nil` checks none.
+    /// - Returns: The catalog, with views and services in the order of the files.
     /// - Throws: Everything that is wrong in all of them.
     package static func compile(
         project: String, files: [(name: String, text: [UInt8])], sources: [String]? = nil

@@ -9,9 +9,8 @@ enum YAMLReader {
     /// The most scalars, mappings and lists in a file.
     static let maximumNodes = 100_000
 
-    /// Reads a file. What is wrong is reported; then the answer is `nil`.
-    ///
-    /// - Parameter starter: What to write into an empty file.
+    /// Reads a file. What is wrong is reported; then the answer is `nil`. An empty file is answered with `starter`, which
+    /// says what to write.
     static func read(
         file: String, bytes: [UInt8], starter: String, into diagnostics: inout Diagnostics
     ) -> YAMLNode? {
@@ -50,9 +49,10 @@ enum YAMLReader {
         switch error {
         case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
             .composer(let context, let problem, let mark, _):
-            let context = context.map { "\($0.text) in line \($0.mark.line), " } ?? ""
+            let context = context.map { " (\($0.text), from line \($0.mark.line))" } ?? ""
             diagnostics.report(
-                place(mark.line, mark.column), "", found: "\(context)\(problem)", expected: "YAML", help: help(problem))
+                place(mark.line, mark.column), "", found: noun(problem) + context, expected: "YAML", help: help(problem)
+            )
         case .duplicatedKeysInMapping(let keys, let context):
             let key = keys.first ?? ""
             let first = context.mark
@@ -71,8 +71,20 @@ enum YAMLReader {
         }
     }
 
+    /// The parser's words, so that they read behind "found".
+    private static func noun(_ problem: String) -> String {
+        for (start, instead) in [
+            ("found ", ""), ("did not find ", "no "), ("could not find ", "no "), ("but found ", ""),
+        ]
+        where problem.hasPrefix(start) {
+            return instead + problem.dropFirst(start.count)
+        }
+        return problem
+    }
+
     private static func help(_ problem: String) -> String? {
         switch problem {
+        case let text where text.contains("tab character"): "indent with blanks"
         case let text where text.contains("undefined alias"):
             "an asterisk before a word is an alias in YAML: put the text in quotes"
         case let text where text.contains("cannot start any token"):
