@@ -25,13 +25,19 @@ package struct RowExplanation: Codable, Hashable, Sendable {
 
     /// For people.
     package var text: String {
-        var lines = ["\(view) v\(version) (\(state))  \(key)", "  \(found)\(bytes.map { ", \($0) bytes packed" } ?? "")"]
+        var lines = [
+            "\(view) v\(version) (\(state))  \(key)", "  \(found)\(bytes.map { ", \($0) bytes packed" } ?? "")",
+        ]
         if let eventTime { lines.append("  event time       \(eventTime)") }
         if let position, let epoch { lines.append("  ingest position  \(position) (epoch \(epoch))") }
         if let expiresInSeconds { lines.append("  expires in       \(Int(expiresInSeconds)) s") }
-        if let run { lines.append("  last run over it \(run.work.map(\.rawValue).joined(separator: "+")) by \(run.owner)") }
+        if let run {
+            lines.append("  last run over it \(run.work.map(\.rawValue).joined(separator: "+")) by \(run.owner)")
+        }
         for (name, value) in (values ?? [:]).sorted(by: { $0.key < $1.key }) { lines.append("  \(name) = \(value)") }
-        if let quarantine { lines.append("  quarantined: \(quarantine.column) \(quarantine.rule): \(quarantine.reason)") }
+        if let quarantine {
+            lines.append("  quarantined: \(quarantine.column) \(quarantine.rule): \(quarantine.reason)")
+        }
         if let problem { lines.append("  \(problem)") }
         return lines.joined(separator: "\n")
     }

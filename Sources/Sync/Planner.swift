@@ -191,7 +191,7 @@ package struct Planner: Sendable {
         let plans = try await plan(catalog, estimates: false)
         let now = context.time.wall()
         for (plan, view) in zip(plans, catalog.views) {
-            let definition = String(decoding: try ViewDocument.encode(view), as: UTF8.self)
+            let definition = String(decoding: ViewDocument.encode(view), as: UTF8.self)
             _ = try await context.catalog.updateVersions(of: view.name) { versions in
                 switch plan.action {
                 case .create, .newVersion:
@@ -218,7 +218,7 @@ package struct Planner: Sendable {
 
     /// Begins a new version of a view under the definition it has: `sync --backfill`.
     package func beginBackfill(_ view: FeatureView) async throws -> Int {
-        let definition = String(decoding: try ViewDocument.encode(view), as: UTF8.self)
+        let definition = String(decoding: ViewDocument.encode(view), as: UTF8.self)
         let now = context.time.wall()
         let after = try await context.catalog.updateVersions(of: view.name) { versions in
             _ = versions.begin(

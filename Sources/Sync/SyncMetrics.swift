@@ -1,5 +1,5 @@
-package import Telemetry
 import Synchronization
+package import Telemetry
 
 /// Turns what the engine tells into the metrics of the sync service.
 package final class SyncMetrics: SyncObserver {

@@ -40,7 +40,8 @@ enum ConfigFiles {
     /// The definition files of a folder, by name.
     static func definitions(in folder: String) throws -> [(name: String, text: [UInt8])] {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-            throw UsageError("\(folder): the folder of definitions (`schemas` in the config) is not there or can't be read")
+            throw UsageError(
+                "\(folder): the folder of definitions (`schemas` in the config) is not there or can't be read")
         }
         let files = names.filter { ($0.hasSuffix(".yaml") || $0.hasSuffix(".yml")) && !$0.hasPrefix(".") }.sorted()
         guard !files.isEmpty else { throw UsageError("\(folder): there are no *.yaml files with definitions in it") }

@@ -52,6 +52,8 @@ struct ErasureFile {
     }
 
     private func failure(_ verb: String) -> UsageError {
-        UsageError("\(path): the list of erased entities (sync.erasures) can't be \(verb): \(unsafe String(cString: strerror(errno)))")
+        UsageError(
+            "\(path): the list of erased entities (sync.erasures) can't be \(verb): \(unsafe String(cString: strerror(errno)))"
+        )
     }
 }

@@ -18,7 +18,7 @@ struct MetricsPage: Service {
             return
         }
         let registry = metrics.registry
-        ProcessMetrics.register(in: registry)
+        ProcessMetrics.install(in: registry)
         registry.setInfo(.build, [Tidemark.version])
         let router = Router()
         router.get("/metrics") { request, _ in

@@ -1,3 +1,4 @@
+import FeatureModel
 import Sync
 
 /// Shows the progress of `sync --once`: a bar a phase, remarks between.

@@ -37,7 +37,7 @@ import Glibc
 
     static func main() async {
         // A peer that closes its socket must not end the process.
-        unsafe _ = signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -46,16 +46,16 @@ import Glibc
                 try command.run()
             }
         } catch let ending as Ending {
-            exit(ending.code)
+            Glibc.exit(ending.code)
         } catch {
             let code = exitCode(for: error)
             let message = fullMessage(for: error)
             if code == .success {
                 print(message)
-                exit(0)
+                Glibc.exit(0)
             }
             Console.error(message)
-            exit(code == .validationFailure ? Ending.usage.code : Ending.failed.code)
+            Glibc.exit(code == .validationFailure ? Ending.usage.code : Ending.failed.code)
         }
     }
 }

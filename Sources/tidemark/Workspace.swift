@@ -48,7 +48,7 @@ final class Workspace: Sendable {
         let catalog = try Catalog.compile(project: config.project, files: files)
         try config.validate(catalog)
         var print = Fingerprint()
-        for view in catalog.views { print.combine(String(decoding: try ViewDocument.encode(view), as: UTF8.self)) }
+        for view in catalog.views { print.combine(String(decoding: ViewDocument.encode(view), as: UTF8.self)) }
         for service in catalog.services {
             print.combine(service.name)
             for feature in service.features { print.combine("\(feature.view):\(feature.feature)") }
@@ -92,7 +92,8 @@ final class Workspace: Sendable {
     }
 
     private var settings: SyncSettings {
-        var settings = SyncSettings(owner: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)")
+        var settings = SyncSettings(
+            owner: "\(ProcessInfo.processInfo.hostName):\(ProcessInfo.processInfo.processIdentifier)")
         settings.chunkRows = config.sync.chunkRows
         settings.chunksInFlight = config.sync.chunksInFlight
         settings.leaseDuration = config.sync.lease
@@ -124,7 +125,9 @@ final class Workspace: Sendable {
             Console.note("the store was empty: applied \(config.project) (\(hash))")
             published = try await engine.context.catalog.catalog()?.record
         } else if published?.hash != hash {
-            Console.note("the definitions differ from what is applied: `tidemark plan` shows how, `tidemark apply` publishes them")
+            Console.note(
+                "the definitions differ from what is applied: `tidemark plan` shows how, `tidemark apply` publishes them"
+            )
         }
         let views = published?.views ?? []
         opened.withLock { $0.appliedViews = views }
@@ -141,7 +144,8 @@ final class Workspace: Sendable {
 
     /// The file that keeps the list of erased entities beside the store, if the config names one.
     var erasureFile: ErasureFile? {
-        config.sync.erasures.isEmpty ? nil : ErasureFile(path: ConfigFiles.resolve(config.sync.erasures, from: configPath))
+        config.sync.erasures.isEmpty
+            ? nil : ErasureFile(path: ConfigFiles.resolve(config.sync.erasures, from: configPath))
     }
 }
 

@@ -1,5 +1,11 @@
 /// Finds the word somebody probably meant.
-enum Nearest {
+package enum Nearest {
+    /// For the end of an error: `; did you mean X?`, or the known words where none is near, or nothing where there are none.
+    package static func hint(_ misspelt: String, among words: [String]) -> String {
+        if let near = word(to: misspelt, among: words) { return "; did you mean \(near)?" }
+        return words.isEmpty ? "" : "; there are: \(words.sorted().prefix(20).joined(separator: ", "))"
+    }
+
     /// The nearest of `words` to a misspelt one, or `nil` when none is near: more than 2 edits and more than a third of
     /// its length away (1 edit in words of up to 3 letters). Case doesn't count. Linear in the number of words.
     static func word(to misspelt: String, among words: [String]) -> String? {

@@ -45,11 +45,12 @@ package struct LookupPlan: Sendable {
         var order: [String] = []
         for (answer, reference) in features.enumerated() {
             guard let view = views[reference.view]?.view else {
-                throw LookupError("there is no view \(reference.view)\(Self.known(Array(views.keys)))")
+                throw LookupError(
+                    "there is no view \(reference.view)\(Nearest.hint(reference.view, among: Array(views.keys)))")
             }
             guard let feature = view.features.firstIndex(where: { $0.name == reference.feature }) else {
-                throw LookupError(
-                    "view \(view.name) has no feature \(reference.feature)\(Self.known(view.features.map(\.name)))")
+                let hint = Nearest.hint(reference.feature, among: view.features.map(\.name))
+                throw LookupError("view \(view.name) has no feature \(reference.feature)\(hint)")
             }
             if columns[view.name] == nil { order.append(view.name) }
             columns[view.name, default: []].append((answer, feature))
@@ -61,10 +62,6 @@ package struct LookupPlan: Sendable {
                 view: view, space: KeySpace(project: project, viewKey: view.key, version: version),
                 decoder: RowDecoder(view: view), columns: columns[name] ?? [])
         }
-    }
-
-    private static func known(_ names: [String]) -> String {
-        names.isEmpty ? "" : "; there are: \(names.sorted().prefix(20).joined(separator: ", "))"
     }
 }
 

@@ -52,7 +52,8 @@ struct Plan: ProjectCommand {
         if output.json { return try Console.json(plans) }
         for plan in plans { print(PlanText.describe(plan)) }
         let changes = plans.filter { $0.action != .none }.count
-        print(changes == 0 ? "Nothing to apply." : "\(changes) of \(plans.count) views change; `tidemark apply` does it.")
+        print(
+            changes == 0 ? "Nothing to apply." : "\(changes) of \(plans.count) views change; `tidemark apply` does it.")
     }
 }
 

@@ -55,8 +55,10 @@ struct DoctorCommand: ProjectCommand {
             let (grade, text) =
                 switch record {
                 case nil: ("warning", "nothing is applied yet; run `tidemark apply`")
-                case let record? where record.hash == workspace.hash: ("good", "applied \(record.hash), as in the files")
-                case let record?: ("warning", "applied \(record.hash), the files are \(workspace.hash); see `tidemark plan`")
+                case let record? where record.hash == workspace.hash:
+                    ("good", "applied \(record.hash), as in the files")
+                case let record?:
+                    ("warning", "applied \(record.hash), the files are \(workspace.hash); see `tidemark plan`")
                 }
             findings.append(Finding(place: "online_store", check: "catalog", grade: grade, text: text))
             return findings

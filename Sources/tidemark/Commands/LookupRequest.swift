@@ -24,7 +24,8 @@ enum LookupRequest {
         if let service {
             guard let listed = record.services[service] else {
                 throw LookupError(
-                    "there is no service \(service); there are: \(record.services.keys.sorted().joined(separator: ", "))")
+                    "there is no service \(service); there are: \(record.services.keys.sorted().joined(separator: ", "))"
+                )
             }
             names = listed
         } else {
@@ -38,11 +39,14 @@ enum LookupRequest {
         var views: [String: (view: FeatureView, version: Int)] = [:]
         for name in Set(references.map(\.view)) where record.views.contains(name) {
             guard let current = try await engine.context.catalog.versions(of: name)?.current else {
-                throw SyncError.refused("view \(name) has no filled version yet; `tidemark sync --once \(name)` fills one")
+                throw SyncError.refused(
+                    "view \(name) has no filled version yet; `tidemark sync --once \(name)` fills one")
             }
             views[name] = (try engine.definition(of: current), current.number)
         }
-        if views.isEmpty { for name in record.views { if let found = try await known(name, engine) { views[name] = found } } }
+        if views.isEmpty {
+            for name in record.views { if let found = try await known(name, engine) { views[name] = found } }
+        }
         return try LookupPlan(project: engine.context.project, features: references, views: views)
     }
 
@@ -62,7 +66,9 @@ enum LookupRequest {
                 let known = columns.map(\.name).joined(separator: ", ")
                 throw UsageError("--entity \(text): there is no key \(name) here; the keys are: \(known)")
             }
-            let parts = column.type == .string || column.type == .bytes ? strings(list) : list.split(separator: ",").map(String.init)
+            let parts =
+                column.type == .string || column.type == .bytes
+                ? strings(list) : list.split(separator: ",").map(String.init)
             values[name, default: []] += try parts.map { try value($0, column) }
         }
         for column in columns where values[column.name]?.isEmpty ?? true {
@@ -126,7 +132,8 @@ enum LookupRequest {
                     : "several entities have these keys: \(fitting.map(\.name).sorted().joined(separator: ", "))")
         }
         let values = try entities(typed, entity.keys)
-        guard values.count == 1, let one = values.first, let key = EntityKey(entity.keys.compactMap { one[$0.name] }) else {
+        guard values.count == 1, let one = values.first, let key = EntityKey(entity.keys.compactMap { one[$0.name] })
+        else {
             throw UsageError("erase takes one entity at a time; give one value for each key")
         }
         return (entity.name, key)

@@ -68,7 +68,9 @@ struct LookupCommand: ProjectCommand {
             }
         }
         print(table.text)
-        for (view, reason) in answer.failures.sorted(by: { $0.key < $1.key }) { Console.error("view \(view): \(reason)") }
+        for (view, reason) in answer.failures.sorted(by: { $0.key < $1.key }) {
+            Console.error("view \(view): \(reason)")
+        }
     }
 }
 

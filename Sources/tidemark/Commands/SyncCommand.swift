@@ -113,7 +113,7 @@ struct SyncCommand: ProjectCommand {
             "sync service starts",
             metadata: [
                 "project": "\(workspace.config.project)", "owner": "\(engine.context.settings.owner)",
-                "views": "\(workspace.appliedViews.count)", "metrics": "\(workspace.config.sync.metrics)",
+                "views": "\(workspace.appliedViews.count)", "metrics": "\(workspace.config.sync.metrics.map { "\($0)" } ?? "none")",
             ])
         var configuration = ServiceGroupConfiguration(
             services: [
@@ -136,7 +136,9 @@ enum LedgerText {
         var parts = ["\(Words.count(entry.read)) read", "\(Words.count(entry.written)) written"]
         if entry.removed > 0 { parts.append("\(Words.count(entry.removed)) of them deletes") }
         if entry.renewed > 0 { parts.append("\(Words.count(entry.renewed)) unchanged") }
-        if entry.older + entry.conflict > 0 { parts.append("\(Words.count(entry.older + entry.conflict)) older than stored") }
+        if entry.older + entry.conflict > 0 {
+            parts.append("\(Words.count(entry.older + entry.conflict)) older than stored")
+        }
         if entry.quarantined > 0 { parts.append("\(Words.count(entry.quarantined)) quarantined") }
         if entry.erased > 0 { parts.append("\(Words.count(entry.erased)) erased left out") }
         let outcome = entry.outcome == "done" ? "" : "  \(entry.outcome)"

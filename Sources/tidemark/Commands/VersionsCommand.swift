@@ -99,7 +99,8 @@ struct VersionsCommand: AsyncParsableCommand {
         }
         guard after.current?.number == number else {
             throw UsageError(
-                "version \(number) of \(view) is \(version.state.rawValue): only a built or the previous version can be read")
+                "version \(number) of \(view) is \(version.state.rawValue): only a built or the previous version can be read"
+            )
         }
         print("\(view): version \(number) is read from now on")
     }

@@ -40,7 +40,8 @@ struct WatermarkCommand: AsyncParsableCommand {
     struct Set: ProjectCommand {
         static let configuration = CommandConfiguration(
             abstract: "Set a view's watermark; the next pass reads on from there.",
-            discussion: "Give it in the form that `watermark get` prints. Reading again is harmless; skipping ahead is not.")
+            discussion:
+                "Give it in the form that `watermark get` prints. Reading again is harmless; skipping ahead is not.")
 
         @ParentCommand var watermarkCommand: WatermarkCommand
         var root: Tidemark { watermarkCommand.root }
