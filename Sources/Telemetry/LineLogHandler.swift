@@ -22,11 +22,13 @@ package struct LineLogHandler: LogHandler {
         set { ownLevel = newValue }
     }
 
+    /// One field of this logger's own metadata.
     package subscript(metadataKey key: String) -> Logger.MetadataValue? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
+    /// Writes one line, or drops it.
     package func log(event: LogEvent) {
         var merged = metadata
         if let provider = metadataProvider { merged.merge(provider.get()) { $1 } }
