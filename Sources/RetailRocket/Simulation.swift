@@ -44,6 +44,12 @@ struct Simulation {
 
     var isFinished: Bool { slot >= quota.end && queue.count == 0 }
 
+    /// Items that were cancelled since the simulation began and still are.
+    var goneItems: [Int] { counts.cancelled.filter { catalog.items[$0].isDeleted } }
+
+    /// Items that were restored since the simulation began and still are there.
+    var returnedItems: [Int] { counts.restored.filter { !catalog.items[$0].isDeleted } }
+
     /// Schedules changes that happen whatever chance says, spread over the period.
     mutating func schedule(_ changes: [ItemChange]) {
         for change in changes {
