@@ -1,4 +1,4 @@
-package import NIOCore
+internal import NIOCore
 
 /// Commands on their way to a server: one flat buffer of RESP, every argument with its length, so any byte may be in it.
 ///
@@ -21,7 +21,7 @@ package struct RedisPipeline: Sendable {
     }
 
     /// The encoded commands.
-    package private(set) var buffer = ByteBuffer()
+    private(set) var buffer = ByteBuffer()
     /// How many commands there are, which is how many replies will come.
     package private(set) var count = 0
     private var missing = 0
@@ -31,6 +31,9 @@ package struct RedisPipeline: Sendable {
 
     /// Bytes of the encoded commands.
     package var byteCount: Int { buffer.readableBytes }
+
+    /// A copy of the encoded commands.
+    package var bytes: [UInt8] { Array(buffer.readableBytesView) }
 
     /// Whether every command has the arguments it announced. Only then it can be sent.
     package var isComplete: Bool { missing == 0 }
@@ -120,7 +123,7 @@ package struct RedisPipeline: Sendable {
 
     /// The calls of scripts at these positions, this time with the source in them; their positions come back with them.
     /// For `NOSCRIPT`: only what the server did not run is sent again.
-    func evaluating(_ commands: Set<Int>) -> (pipeline: RedisPipeline, commands: [Int]) {
+    func evaluating(_ commands: Set<Int>) -> (pipeline: RedisPipeline, positions: [Int]) {
         var again = RedisPipeline()
         var positions: [Int] = []
         for call in scriptCalls where commands.contains(call.command) {
