@@ -9,11 +9,6 @@ func PostgresConnector(url: String, user: String?, password: String?) -> any Sou
     SQLiteConnector(path: url)
 }
 struct Adv { var summary: String }
-extension SyntheticShop {
-    static func advance(path: String, events: Int, progress: @escaping ShopProgress.Handler) async throws -> Adv {
-        Adv(summary: "")
-    }
-}
 enum RetailRocketImport {
     static func run(folder: String, out: String, overwrite: Bool, progress: @escaping ShopProgress.Handler) async throws
         -> Adv

@@ -43,7 +43,7 @@ struct SeedCommand: AsyncParsableCommand {
                 let advance = try await SyntheticShop.advance(
                     path: out, events: events ?? 2_500, progress: { progress.update($0) })
                 progress.finish()
-                print(advance.summary)
+                print("\(out): \(advance.words)")
             } else {
                 var settings = SyntheticShop.Settings()
                 settings.users = users
@@ -94,6 +94,14 @@ struct ImportCommand: AsyncParsableCommand {
                 print("\(out): \(report.summary)")
             }
         }
+    }
+}
+
+extension Advance {
+    /// What passed, in one sentence.
+    fileprivate var words: String {
+        "\(Words.count(Int64(events))) events; \(users.count) users and \(items.count) items changed, "
+            + "\(forgotten.count) users forgotten; simulated now \(Words.time(now * 1_000))"
     }
 }
 
