@@ -35,7 +35,9 @@ struct ModelReader: ViewReader {
 
     func readChanges(after cursor: ChangeCursor, limit: Int) async throws(ExtractionError) -> ChangePage {
         try source.throwIfFailing()
-        return lookback == nil ? exactChanges(cursor, limit) : columnChanges(cursor, limit)
+        let page = lookback == nil ? exactChanges(cursor, limit) : columnChanges(cursor, limit)
+        await source.holdIfAsked()
+        return page
     }
 
     /// A cursor is the first transaction not yet returned; a page never ends inside a transaction.
@@ -76,10 +78,12 @@ struct ModelReader: ViewReader {
 
     func readRange(after: EntityKey?, limit: Int) async throws(ExtractionError) -> RangePage {
         try source.throwIfFailing()
-        return source.state.withLock { state in
+        let page = source.state.withLock { state in
             let keys = state.rows.keys.filter { key in after.map { $0 < key } ?? true }.sorted().prefix(limit)
             return RangePage(rows: chunk(Array(keys), state), next: keys.count < limit ? nil : keys.last)
         }
+        await source.holdIfAsked()
+        return page
     }
 
     func readEntities(_ keys: [EntityKey]) async throws(ExtractionError) -> RowChunk {

@@ -32,6 +32,9 @@ package final class ModelSource: SourceConnector {
         var nextStamp: Int64 = 1
         var identity = 1
         var failures = 0
+        /// Reads until one is held with its page in hand; `nil` for none.
+        var readsUntilHold: Int?
+        var held: CheckedContinuation<Void, Never>?
     }
 
     /// One change inside a transaction.
@@ -115,6 +118,34 @@ package final class ModelSource: SourceConnector {
     /// Makes the next calls fail as a source that is away does.
     package func failNext(_ calls: Int) {
         state.withLock { $0.failures = calls }
+    }
+
+    /// Holds a later read once it has its page, as a process is that is stopped there: `release` lets it go on.
+    package func hold(afterReads reads: Int) {
+        state.withLock { $0.readsUntilHold = reads }
+    }
+
+    /// Whether a read is being held.
+    package var isHolding: Bool { state.withLock { $0.held != nil } }
+
+    /// Lets a held read go on, and holds no more.
+    package func release() {
+        let held = state.withLock { state in
+            defer { state.held = nil }
+            state.readsUntilHold = nil
+            return state.held
+        }
+        held?.resume()
+    }
+
+    func holdIfAsked() async {
+        let isTurn = state.withLock { state in
+            guard let reads = state.readsUntilHold else { return false }
+            state.readsUntilHold = reads > 0 ? reads - 1 : nil
+            return reads == 0
+        }
+        guard isTurn else { return }
+        await withCheckedContinuation { continuation in state.withLock { $0.held = continuation } }
     }
 
     func throwIfFailing() throws(ExtractionError) {
