@@ -95,10 +95,13 @@ package struct SyncEngine: Sendable {
         var pass: ViewPass?
         do {
             try await reader.check()
-            let state = try await startingState(view, version.number, reader, session)
+            let (state, isNew) = try await startingState(view, version.number, reader, session)
             let started = ViewPass(
                 view: view, version: version.number, reader: reader, session: session, state: state, context: context)
             pass = started
+            // Before any row: should this process die, the next one has to follow the changes from this start on, or it
+            // would never learn of what was deleted meanwhile.
+            if isNew { try await started.mark() }
             try await started.run(sweepUntil: sweepUntil)
             entry = started.ledger
             try await finishVersion(view, version, started)
@@ -133,9 +136,10 @@ package struct SyncEngine: Sendable {
         try? await context.ledger.append(entry)
     }
 
+    /// Where the pass goes on, and whether that is a beginning which isn't marked yet.
     private func startingState(
         _ view: FeatureView, _ version: Int, _ reader: any ViewReader, _ session: any StoreSession
-    ) async throws -> MarkerState {
+    ) async throws -> (state: MarkerState, isNew: Bool) {
         let space = KeySpace(project: context.project, viewKey: view.key, version: version)
         let history = try await reader.history()
         if let marker = try await session.marker(space) {
@@ -145,13 +149,15 @@ package struct SyncEngine: Sendable {
                 context.observer.observe(.historyBroke(view: view.name, version: version, text: text))
                 let start = try await reader.startCursor()
                 HistoryCheck.rewind(&state, history: history, start: start, needsLoad: reader.needsRangeLoad)
+                return (state, true)
             }
-            return state
+            return (state, false)
         }
         let start = try await reader.startCursor()
-        return MarkerState(
+        let state = MarkerState(
             historyIdentity: history.identity, historyEnd: history.end,
             phase: reader.needsRangeLoad ? .loading : .following, cursor: start.text)
+        return (state, true)
     }
 
     /// A version that is filled becomes `built`, and the current one unless activation is manual or its contract is in breach.

@@ -31,6 +31,9 @@ package final class ModelSource: SourceConnector {
         var nextTransaction: UInt64 = 1
         var nextStamp: Int64 = 1
         var identity = 1
+        /// The stamps that were ever committed in the present history, and those that went with a lost one.
+        var committed: Set<Int64> = []
+        var lost: Set<Int64> = []
         var failures = 0
         /// Reads until one is held with its page in hand; `nil` for none.
         var readsUntilHold: Int?
@@ -71,6 +74,7 @@ package final class ModelSource: SourceConnector {
             for (write, stamp) in writes {
                 switch write {
                 case .put(let key, let eventTime):
+                    state.committed.insert(stamp)
                     state.rows[key] = Row(stamp: stamp, eventTime: eventTime, transaction: number)
                     state.log.append((number, key))
                 case .delete(let key):
@@ -92,21 +96,29 @@ package final class ModelSource: SourceConnector {
     /// What every lookup should answer: entity → stamp.
     package var truth: [EntityKey: Int64] { state.withLock { $0.rows.mapValues(\.stamp) } }
 
+    /// Whether a stamp was committed in a history that was lost since.
+    package func isLost(_ stamp: Int64) -> Bool { state.withLock { $0.lost.contains(stamp) } }
+
     /// A copy of the whole source, to be put back later.
     package struct Backup: Sendable {
         let rows: [EntityKey: Row]
         let log: [(transaction: UInt64, key: EntityKey)]
         let nextTransaction: UInt64
+        let committed: Set<Int64>
     }
 
     /// Copies the source; open transactions are not part of it.
     package func backup() -> Backup {
-        state.withLock { Backup(rows: $0.rows, log: $0.log, nextTransaction: $0.nextTransaction) }
+        state.withLock {
+            Backup(rows: $0.rows, log: $0.log, nextTransaction: $0.nextTransaction, committed: $0.committed)
+        }
     }
 
     /// Puts an older copy in place, as a failover that lost its tail would: another identity, numbers that come again.
     package func restore(_ backup: Backup) {
         state.withLock { state in
+            state.lost.formUnion(state.committed.subtracting(backup.committed))
+            state.committed = backup.committed
             state.rows = backup.rows
             state.log = backup.log
             state.nextTransaction = backup.nextTransaction
