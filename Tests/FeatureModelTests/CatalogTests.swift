@@ -24,7 +24,7 @@ import Testing
         #expect(activity.entity == Entity(name: "user", keys: [.init(name: "user_id", type: .int64)]))
         #expect(activity.every == .seconds(30))
         #expect(activity.ttl == .seconds(7 * 86_400))
-        #expect(activity.maxAge == .seconds(3 * 86_400))
+        #expect(activity.maxAge == nil)
         #expect(activity.source.eventTime == TimeColumn(column: "updated_at"))
         #expect(
             activity.source.watermark
