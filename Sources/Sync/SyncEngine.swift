@@ -7,10 +7,12 @@ package struct SyncEngine: Sendable {
     package let context: SyncContext
     /// By the names that definitions use in `from`.
     package let sources: [String: any SourceConnector]
+    private let guards: SyncGuards
 
     package init(context: SyncContext, sources: [String: any SourceConnector]) {
         self.context = context
         self.sources = sources
+        guards = SyncGuards(settings: context.settings, time: context.time, observer: context.observer)
     }
 
     /// Passes over a view's versions under its lease, retrying what can help within the settings' bounds.
@@ -24,6 +26,7 @@ package struct SyncEngine: Sendable {
     @discardableResult
     package func sync(_ view: String, sweepUntil: ContinuousClock.Instant? = nil) async throws -> [LedgerEntry] {
         var attempt = 0
+        guards.attemptBegan()
         while true {
             do {
                 return try await attemptSync(view, sweepUntil: sweepUntil)
@@ -32,7 +35,9 @@ package struct SyncEngine: Sendable {
             } catch {
                 let failure = SyncError(error)
                 if case .leaseHeld = failure { throw failure }
-                guard failure.isRetryable, attempt < context.settings.retriesPerPass else { throw failure }
+                guard failure.isRetryable, attempt < context.settings.retriesPerPass, guards.mayRetry() else {
+                    throw failure
+                }
                 let pause = backoff(attempt)
                 attempt += 1
                 context.observer.observe(.retrying(view: view, after: pause, error: "\(failure)"))
@@ -50,9 +55,10 @@ package struct SyncEngine: Sendable {
     }
 
     private func attemptSync(_ name: String, sweepUntil: ContinuousClock.Instant?) async throws -> [LedgerEntry] {
-        guard var versions = try await context.catalog.versions(of: name) else {
-            throw SyncError.notApplied("view \(name)")
+        let applied = try await guards.call("online_store", isFault: { ($0 as? StoreError)?.isRetryable == true }) {
+            try await context.catalog.versions(of: name)
         }
+        guard var versions = applied else { throw SyncError.notApplied("view \(name)") }
         if versions.isPaused { throw SyncError.paused(view: name) }
         let keeper = LeaseKeeper(context: context)
         return try await keeper.withLease(name) { session in
@@ -62,9 +68,18 @@ package struct SyncEngine: Sendable {
                 CrashPoint.retired.reached()
             }
             var entries: [LedgerEntry] = []
+            var failure: (any Error)?
             for version in versions.synced {
-                entries.append(try await syncVersion(version, of: name, session, sweepUntil))
+                do {
+                    entries.append(try await syncVersion(version, of: name, session, sweepUntil))
+                } catch {
+                    // A version whose definition the source no longer serves must not keep the next one from being built.
+                    guard (error as? ExtractionError)?.isRetryable == false else { throw error }
+                    failure = failure ?? error
+                }
             }
+            if let failure { throw failure }
+            try await prune(versions, read: entries)
             return entries
         }
     }
@@ -74,48 +89,71 @@ package struct SyncEngine: Sendable {
         _ sweepUntil: ContinuousClock.Instant?
     ) async throws -> LedgerEntry {
         let view = try definition(of: version)
-        let reader = try await connector(of: view).open(view)
+        let startedAt = context.time.wall()
+        var entry = LedgerEntry(
+            view: view.name, version: version.number, from: "", startedAt: startedAt, owner: context.settings.owner)
+        var reader: (any ViewReader)?
         do {
-            let entry = try await pass(view, version, reader, session, sweepUntil)
-            await reader.close()
-            return entry
+            let opened = try await open(view)
+            reader = opened
+            entry = try await pass(view, version, opened, session, sweepUntil, &entry)
         } catch {
-            await reader.close()
+            count(error, source: view.source.from)
+            entry.outcome = error is CancellationError ? "stopped" : SyncError(error).outcome
+            entry.error = error is CancellationError ? nil : "\(SyncError(error))"
+            await reader?.close()
+            await record(&entry, startedAt)
             throw error
         }
+        await reader?.close()
+        await record(&entry, startedAt)
+        return entry
+    }
+
+    /// A reader that has checked its source, behind the source's breaker.
+    private func open(_ view: FeatureView) async throws -> any ViewReader {
+        let connector = try connector(of: view)
+        return try await guards.call(
+            "source_\(view.source.from)", isFault: { ($0 as? ExtractionError)?.isRetryable == true }
+        ) {
+            let reader = try await connector.open(view)
+            do {
+                try await reader.check()
+                return reader
+            } catch {
+                await reader.close()
+                throw error
+            }
+        }
+    }
+
+    /// Lets the source forget tracked changes that every version has read. All versions of a view are read one after the
+    /// other to the source's end, so the first one's cursor is the lowest.
+    private func prune(_ versions: ViewVersions, read entries: [LedgerEntry]) async throws {
+        guard let first = entries.first, let version = versions.version(first.version), first.read > 0 else { return }
+        let view = try definition(of: version)
+        CrashPoint.beforePrune.reached()
+        let reader = try await connector(of: view).open(view)
+        // Changes that stay are forgotten another time.
+        try? await reader.prune(below: ChangeCursor(text: first.to))
+        await reader.close()
     }
 
     private func pass(
         _ view: FeatureView, _ version: ViewVersions.Version, _ reader: any ViewReader, _ session: any StoreSession,
-        _ sweepUntil: ContinuousClock.Instant?
+        _ sweepUntil: ContinuousClock.Instant?, _ entry: inout LedgerEntry
     ) async throws -> LedgerEntry {
-        let startedAt = context.time.wall()
-        var entry = LedgerEntry(
-            view: view.name, version: version.number, from: "", startedAt: startedAt, owner: context.settings.owner)
-        var pass: ViewPass?
-        do {
-            try await reader.check()
-            let (state, isNew) = try await startingState(view, version.number, reader, session)
-            let started = ViewPass(
-                view: view, version: version.number, reader: reader, session: session, state: state, context: context)
-            pass = started
-            // Before any row: should this process die, the next one has to follow the changes from this start on, or it
-            // would never learn of what was deleted meanwhile.
-            if isNew { try await started.mark() }
-            try await started.run(sweepUntil: sweepUntil)
-            entry = started.ledger
-            try await finishVersion(view, version, started)
-            await report(view, version, started, reader)
-        } catch {
-            if let pass { entry = pass.ledger }
-            count(error, source: view.source.from)
-            entry.outcome = error is CancellationError ? "stopped" : SyncError(error).outcome
-            entry.error = error is CancellationError ? nil : "\(SyncError(error))"
-            await record(&entry, startedAt)
-            throw error
-        }
-        await record(&entry, startedAt)
-        return entry
+        let (state, isNew) = try await startingState(view, version.number, reader, session)
+        let pass = ViewPass(
+            view: view, version: version.number, reader: reader, session: session, state: state, context: context)
+        defer { entry = pass.ledger }
+        // Before any row: should this process die, the next one has to follow the changes from this start on, or it
+        // would never learn of what was deleted meanwhile.
+        if isNew { try await pass.mark() }
+        try await pass.run(sweepUntil: sweepUntil)
+        try await finishVersion(view, version, pass)
+        await report(view, version, pass, reader)
+        return pass.ledger
     }
 
     private func count(_ error: any Error, source: String) {

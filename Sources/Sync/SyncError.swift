@@ -1,4 +1,5 @@
 package import Extraction
+import FeatureModel
 package import OnlineStore
 
 /// Why a pass over a view ended early.
@@ -11,6 +12,8 @@ package enum SyncError: Error, Sendable {
     case quarantineFull(view: String, limit: Int)
     /// Another service holds the view's lease.
     case leaseHeld(view: String, owner: String)
+    /// A source or the store failed too often in a row; it is left alone for a while.
+    case breakerOpen(name: String, retryAfter: Duration)
     /// An operator paused the view.
     case paused(view: String)
     /// Nothing is applied, or not this view.
@@ -35,7 +38,7 @@ package enum SyncError: Error, Sendable {
         case .source(let error): error.isRetryable
         case .store(let error): error.isRetryable
         case .leaseHeld: true
-        case .contractBreached, .quarantineFull, .paused, .notApplied, .refused: false
+        case .contractBreached, .quarantineFull, .breakerOpen, .paused, .notApplied, .refused: false
         }
     }
 
@@ -47,6 +50,7 @@ package enum SyncError: Error, Sendable {
         case .contractBreached: "contract_breached"
         case .quarantineFull: "quarantine_full"
         case .leaseHeld: "lease_held"
+        case .breakerOpen: "breaker_open"
         case .paused: "paused"
         case .notApplied: "not_applied"
         case .refused: "refused"
@@ -65,6 +69,8 @@ extension SyncError: CustomStringConvertible {
             "view \(view) is stopped: its quarantine holds \(limit) rows, its limit. See `tidemark quarantine list \(view)`; "
                 + "mend and `retry`, or `drop`"
         case .leaseHeld(let view, let owner): "view \(view) is being synced by \(owner)"
+        case .breakerOpen(let name, let wait):
+            "\(name) failed too often in a row and is left alone for another \(wait.spelling)"
         case .paused(let view): "view \(view) is paused; `tidemark resume \(view)` lets it go on"
         case .notApplied(let what): "\(what) is not applied to this store; run `tidemark apply`"
         case .refused(let text): text

@@ -1,4 +1,5 @@
 import OnlineStore
+package import Resilience
 
 /// What the engine tells while it works. Observers must return at once.
 package enum SyncEvent: Sendable {
@@ -25,6 +26,7 @@ package enum SyncEvent: Sendable {
     case newestEvent(view: String, microseconds: Int64)
     /// A pass over the version that is read ended well. Times in microseconds since 1970, intervals in seconds.
     case succeeded(view: String, at: Int64, interval: Double, sweepInterval: Double, lastSweep: Int64?)
+    case breaker(name: String, state: Breaker.State)
     case storeFailed(code: String)
     case sourceFailed(source: String, code: String)
 }

@@ -1,3 +1,4 @@
+import Resilience
 import Synchronization
 package import Telemetry
 
@@ -31,6 +32,14 @@ package final class SyncMetrics: SyncObserver {
             metrics.intervalSeconds.set(interval)
             metrics.sweepIntervalSeconds.set(sweepInterval)
             if let lastSweep { metrics.sweepLastCompletedTimestampSeconds.set(Double(lastSweep) / 1_000_000) }
+        case .breaker(let name, let state):
+            let level: Double =
+                switch state {
+                case .closed: 0;
+                case .halfOpen: 1;
+                case .open: 2
+                }
+            registry.gauge(.breakerState, [name]).set(level)
         case .storeFailed(let code): registry.counter(.storeErrors, [code]).add()
         case .sourceFailed(let source, let code): registry.counter(.sourceErrors, [source, code]).add()
         case .progress, .activated: break

@@ -9,11 +9,16 @@ package struct SyncService: Service {
     private let engine: SyncEngine
     /// Views to sync; empty for all that are applied.
     private let only: Set<String>
+    /// Applies the definitions to a store that has none: it was empty from the start, or came back empty.
+    private let restore: @Sendable () async throws -> Void
     private var context: SyncContext { engine.context }
 
-    package init(engine: SyncEngine, only: Set<String> = []) {
+    package init(
+        engine: SyncEngine, only: Set<String> = [], restore: @escaping @Sendable () async throws -> Void
+    ) {
         self.engine = engine
         self.only = only
+        self.restore = restore
     }
 
     package func run() async throws {
@@ -28,20 +33,30 @@ package struct SyncService: Service {
 
     /// Runs the applied views, and starts anew whenever another catalog is published.
     private func follow() async throws {
-        var known: Int64 = -1
+        var known = ""
         while true {
             try Task.checkCancellation()
-            let published = try? await context.catalog.catalog()
-            guard let published, published.revision != known else {
+            guard let published = await published(), published.record.hash != known else {
                 try await context.time.sleep(context.settings.catalogPoll)
                 continue
             }
-            known = published.revision
-            try await run(published.record, revision: known)
+            known = published.record.hash
+            try await run(published.record)
         }
     }
 
-    private func run(_ record: CatalogRecord, revision: Int64) async throws {
+    /// The catalog, put back if the store has lost it; `nil` while the store is away.
+    private func published() async -> (record: CatalogRecord, revision: Int64)? {
+        do {
+            if let published = try await context.catalog.catalog() { return published }
+            try await restore()
+            return try await context.catalog.catalog()
+        } catch {
+            return nil
+        }
+    }
+
+    private func run(_ record: CatalogRecord) async throws {
         let views = record.views.filter { only.isEmpty || only.contains($0) }
         let turns = Turns(limit: context.settings.parallelViews)
         try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -52,7 +67,7 @@ package struct SyncService: Service {
                 }
             }
             group.addTask {
-                try await self.waitForOtherCatalog(than: revision)
+                try await self.waitForOtherCatalog(than: record.hash)
                 return true
             }
             while let replaced = try await group.next() {
@@ -61,12 +76,11 @@ package struct SyncService: Service {
         }
     }
 
-    private func waitForOtherCatalog(than revision: Int64) async throws {
+    private func waitForOtherCatalog(than hash: String) async throws {
         while true {
             try await context.time.sleep(context.settings.catalogPoll)
             // A store that is away for a moment has the same catalog until it says otherwise.
-            guard let now = try? await context.catalog.catalog() else { continue }
-            if now.revision != revision { return }
+            if let now = await published(), now.record.hash != hash { return }
         }
     }
 

@@ -19,6 +19,11 @@ package struct SyncSettings: Sendable {
     package var retryMaximum = Duration.seconds(30)
     /// Retries within one pass before it is given up until its next turn.
     package var retriesPerPass = 5
+    /// Retries allowed for each first attempt, over all views: a share above a floor of one in two seconds.
+    package var retryBudget = 0.2
+    /// Failures in a row that open the breaker of a source or of the store, and for how long at first.
+    package var breakerFailures = 5
+    package var breakerOpen = Duration.seconds(1)
     /// How often the published catalog is looked at.
     package var catalogPoll = Duration.seconds(5)
 

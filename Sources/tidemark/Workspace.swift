@@ -101,6 +101,9 @@ final class Workspace: Sendable {
         settings.quarantineLimit = config.sync.quarantineLimit
         settings.retryInitial = config.sync.retry.initial
         settings.retryMaximum = config.sync.retry.maximum
+        settings.retryBudget = config.sync.retry.budget
+        settings.breakerFailures = config.sync.breaker.failures
+        settings.breakerOpen = config.sync.breaker.open
         return settings
     }
 

@@ -113,13 +113,14 @@ struct SyncCommand: ProjectCommand {
             "sync service starts",
             metadata: [
                 "project": "\(workspace.config.project)", "owner": "\(engine.context.settings.owner)",
-                "views": "\(workspace.appliedViews.count)", "metrics": "\(workspace.config.sync.metrics.map { "\($0)" } ?? "none")",
+                "views": "\(workspace.appliedViews.count)",
+                "metrics": "\(workspace.config.sync.metrics.map { "\($0)" } ?? "none")",
             ])
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(service: page, successTerminationBehavior: .gracefullyShutdownGroup),
                 .init(
-                    service: SyncService(engine: engine, only: Set(views)),
+                    service: SyncService(engine: engine, only: Set(views)) { try await workspace.prepareStore() },
                     successTerminationBehavior: .gracefullyShutdownGroup),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
