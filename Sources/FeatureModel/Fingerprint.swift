@@ -47,6 +47,8 @@ extension FeatureView {
         print.combine(source.eventTime?.column ?? "")
         print.combine(source.eventTime?.unit?.rawValue ?? "")
         print.combine(source.deleted ?? "")
+        // Exact and best-effort positions are numbered differently: rows of one kind can't be ordered among the other's.
+        if case .tracked = source.watermark { print.combine("tracked") }
         return print.hex
     }
 }

@@ -87,7 +87,8 @@ package protocol StoreSession: Sendable {
 
     /// Writes rows under the rules of `mode`; one outcome a row, in order. Rows of one batch are of distinct entities.
     ///
-    /// `repair` is fenced: it throws `fenced` when the lease's token is no longer the newest.
+    /// `newest` and `repair` are fenced: they throw `fenced`, with nothing written by that call of the store's own, when the
+    /// lease's token is no longer the newest.
     func write(_ batch: RowBatch, in space: KeySpace, mode: WriteMode) async throws(StoreError) -> [WriteOutcome]
 
     /// The marker of a view's version; on several shards the lowest.
@@ -105,7 +106,7 @@ package protocol StoreSession: Sendable {
 
 /// How a write treats what is stored.
 package enum WriteMode: Sendable {
-    /// Newest wins by `RowOrder`.
+    /// Newest wins by `RowOrder`. Fenced.
     case newest
     /// The source's truth, just read: wins over everything whose position is not later. Fenced.
     case repair

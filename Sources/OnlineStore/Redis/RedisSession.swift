@@ -150,8 +150,8 @@ private struct RowCallEncoder {
         modeText = RowScript.spelling(mode)
         self.lease = lease
         switch mode {
-        case .repair: fence = tokens
-        case .newest, .compare: fence = nil
+        case .newest, .repair: fence = tokens
+        case .compare: fence = nil
         }
     }
 

@@ -2,7 +2,7 @@ internal import RedisClient
 
 /// The one script that writes rows: newest wins, value and expiry in one step, as many rows in a call as fit.
 ///
-/// `KEYS` are the row keys and, for a repair, the token hash behind them. `ARGV` is the mode, the lease's name and token,
+/// `KEYS` are the row keys and, unless it only compares, the token hash behind them: a call under an older lease writes nothing. `ARGV` is the mode, the lease's name and token,
 /// then a packed row and its TTL in milliseconds for each row key. The answer is one digit a row: `WriteOutcome`.
 ///
 /// It reads the head of a packed row: format version and flags (1 tombstone, 2 event time, 4 LZ4) in one byte, epoch in 2,
@@ -29,7 +29,7 @@ enum RowScript {
         """
         local call, sub, byte, unpack = redis.call, string.sub, string.byte, struct.unpack
         local mode, rows = ARGV[1], #KEYS
-        if mode == 'repair' then
+        if mode ~= 'compare' then
           rows = rows - 1
           if call('HGET', KEYS[rows + 1], ARGV[2]) ~= ARGV[3] then
             return redis.error_reply('FENCED a newer lease exists')
@@ -45,7 +45,6 @@ enum RowScript {
         end
 
         local function eventTime(row)
-          if byte(row, 1) % 4 < 2 then return 0, 0 end
           return unpack('>I4I4', row, 12)
         end
 
@@ -53,7 +52,7 @@ enum RowScript {
           local epoch1, high1, low1 = unpack('>I2I4I4', stored, 2)
           local epoch2, high2, low2 = unpack('>I2I4I4', row, 2)
           if epoch1 ~= epoch2 then return epoch1 > epoch2, false end
-          if newest then
+          if newest and byte(stored, 1) % 4 >= 2 and byte(row, 1) % 4 >= 2 then
             local eventHigh1, eventLow1 = eventTime(stored)
             local eventHigh2, eventLow2 = eventTime(row)
             if eventHigh1 ~= eventHigh2 then return eventHigh1 > eventHigh2, false end

@@ -1,0 +1,180 @@
+import FeatureModel
+import LocalDatabase
+
+/// Gathers a chunk from result rows: one row an entity (the one with the greatest event time, then the one read later),
+/// faults apart.
+struct SQLiteChunkBuilder {
+    private enum Entry {
+        /// Asked for, and not seen yet.
+        case awaited
+        case row(Int)
+        case removal(Int)
+        case fault
+    }
+
+    let layout: SQLiteRowLayout
+    /// Watermarks and event times from here on are in the future, which no row may be: microseconds since 1970.
+    let future: Int64
+    /// Whether rows with bad watermarks are faults here; `false` where the caller looks at them itself.
+    var checksWatermark = true
+    private var chunk = RowChunk()
+    private var entries: [EntityKey: Entry] = [:]
+    private var asked: [EntityKey]?
+    private var deadRows: Set<Int> = []
+    private var deadRemovals: Set<Int> = []
+
+    /// How many faults one chunk lists; further ones only keep their rows out.
+    static let faultLimit = 10_000
+
+    init(_ layout: SQLiteRowLayout, capacity: Int, now: Int64) {
+        self.layout = layout
+        future = now + 300_000_000
+        let reserved = min(capacity, 100_000)
+        chunk.keys.reserveCapacity(reserved)
+        chunk.values.reserveCapacity(reserved * layout.features.count)
+        if layout.eventTime != nil { chunk.eventTimes.reserveCapacity(reserved) }
+        entries.reserveCapacity(reserved)
+    }
+
+    /// How many entities were seen.
+    var entityCount: Int { entries.count }
+
+    /// From here on only these entities' rows count; those that never come are removed.
+    mutating func ask(for keys: [EntityKey]) {
+        asked = (asked ?? []) + keys
+        for key in keys where entries[key] == nil { entries[key] = .awaited }
+    }
+
+    /// Takes a fault that has no result row of the layout.
+    mutating func add(_ fault: RowFault) {
+        if let key = fault.key { entries[key] = .fault }
+        if chunk.faults.count < Self.faultLimit { chunk.faults.append(fault) }
+    }
+
+    /// Takes the statement's present row.
+    mutating func add(_ row: SQLiteStatement, place: () -> String) {
+        let key: EntityKey
+        switch SQLiteConversion.key(of: row, layout.keys) {
+        case .success(let found): key = found
+        case .failure(let fault): return add(fault.rowFault(key: nil, position: place()))
+        }
+        let entry = entries[key]
+        if asked != nil, entry == nil { return }
+        if checksWatermark, let column = layout.watermarkColumn, let watermark = layout.watermark,
+            let broken = SQLiteConversion.watermarkFault(row, column, watermark, style: nil, future: future)
+        {
+            return fail(key, entry, broken, place)
+        }
+        if let column = layout.deletedColumn, SQLiteConversion.isTrue(row, column) {
+            return remove(key, entry, eventTime: try? eventTime(row).get())
+        }
+        var time: Int64?
+        if layout.eventTimeColumn != nil {
+            switch eventTime(row) {
+            case .success(let found): time = found
+            case .failure(let broken): return fail(key, entry, broken, place)
+            }
+        }
+        keep(key, entry, row, time, place)
+    }
+
+    private mutating func fail(_ key: EntityKey, _ entry: Entry?, _ fault: ValueFault, _ place: () -> String) {
+        switch entry {
+        case nil, .awaited: entries[key] = .fault
+        case .row, .removal, .fault: break
+        }
+        if chunk.faults.count < Self.faultLimit {
+            chunk.faults.append(fault.rowFault(key: key, position: place()))
+        }
+    }
+
+    private func eventTime(_ row: SQLiteStatement) -> Result<Int64?, ValueFault> {
+        guard let column = layout.eventTimeColumn, let time = layout.eventTime else { return .success(nil) }
+        switch SQLiteConversion.time(row, column, time) {
+        case .failure(let fault): return .failure(fault)
+        case .success(let found) where found >= future:
+            return .failure(
+                ValueFault(column: time.column, rule: "future", reason: "\(Timestamps.format(found)) is in the future"))
+        case .success(let found): return .success(found)
+        }
+    }
+
+    private mutating func remove(_ key: EntityKey, _ entry: Entry?, eventTime: Int64?) {
+        switch entry {
+        case .row(let index):
+            guard isLater(eventTime, than: layout.eventTimeColumn == nil ? nil : chunk.eventTimes[index]) else {
+                return
+            }
+            deadRows.insert(index)
+        case .removal(let index):
+            guard isLater(eventTime, than: chunk.removed[index].eventTime) else { return }
+            deadRemovals.insert(index)
+        case nil, .awaited, .fault: break
+        }
+        entries[key] = .removal(chunk.removed.count)
+        chunk.removed.append(Removal(key: key, eventTime: eventTime))
+    }
+
+    private mutating func keep(
+        _ key: EntityKey, _ entry: Entry?, _ row: SQLiteStatement, _ time: Int64?, _ place: () -> String
+    ) {
+        switch entry {
+        case .row(let index) where time != nil && !isLater(time, than: chunk.eventTimes[index]): return
+        case .removal(let index) where !isLater(time, than: chunk.removed[index].eventTime): return
+        default: break
+        }
+        let start = chunk.values.count
+        var column = layout.keys.count
+        for feature in layout.features {
+            if let fault = SQLiteConversion.append(row, column, feature, to: &chunk.values) {
+                chunk.values.removeSubrange(start...)
+                return fail(key, entry, fault, place)
+            }
+            column += 1
+        }
+        if case .row(let index) = entry { return replace(index, from: start, time) }
+        if case .removal(let index) = entry { deadRemovals.insert(index) }
+        entries[key] = .row(chunk.keys.count)
+        chunk.keys.append(key)
+        if let time { chunk.eventTimes.append(time) }
+    }
+
+    private mutating func replace(_ index: Int, from start: Int, _ time: Int64?) {
+        let width = layout.features.count
+        for offset in 0..<width { chunk.values[index * width + offset] = chunk.values[start + offset] }
+        chunk.values.removeSubrange(start...)
+        if let time { chunk.eventTimes[index] = time }
+    }
+
+    /// Equal counts as later: the row read later wins.
+    private func isLater(_ time: Int64?, than other: Int64?) -> Bool {
+        (time ?? .max) >= (other ?? .min)
+    }
+
+    /// The chunk. Asked-for entities without a row are removed.
+    consuming func finish() -> RowChunk {
+        for key in asked ?? [] {
+            guard case .awaited = entries[key] else { continue }
+            entries[key] = .removal(chunk.removed.count)
+            chunk.removed.append(Removal(key: key))
+        }
+        if !deadRows.isEmpty { dropDeadRows() }
+        if !deadRemovals.isEmpty {
+            chunk.removed = chunk.removed.enumerated().filter { !deadRemovals.contains($0.offset) }.map(\.element)
+        }
+        return chunk
+    }
+
+    private mutating func dropDeadRows() {
+        let width = layout.features.count
+        var alive = RowChunk()
+        for index in chunk.keys.indices where !deadRows.contains(index) {
+            alive.keys.append(chunk.keys[index])
+            alive.values += chunk.values[index * width..<(index + 1) * width]
+            if layout.eventTimeColumn != nil { alive.eventTimes.append(chunk.eventTimes[index]) }
+        }
+        chunk.keys = alive.keys
+        chunk.values = alive.values
+        chunk.eventTimes = alive.eventTimes
+    }
+}

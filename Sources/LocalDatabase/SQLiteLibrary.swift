@@ -1,0 +1,6 @@
+import CSQLite
+
+/// What the linked SQLite library says of itself.
+enum SQLiteLibrary {
+    static var version: String { unsafe String(cString: sqlite3_libversion()) }
+}

@@ -1,0 +1,215 @@
+/// Decides whether a call to one dependency may go out. Reads no clock, does no I/O; the owner keeps it in a `Mutex`.
+///
+/// - `closed`: calls pass. Too many failures in a row, or too large a share of the window's calls, open it.
+/// - `open`: calls are refused until an instant; then the next call finds it half-open.
+/// - `halfOpen`: a few probes pass, each under a lease. Enough successes close it. A failure, or a probe that isn't back
+///   when its lease ends, opens it again for longer. So it never stays half-open: either probes report or leases end.
+///
+/// Every transition begins a generation. A result that was admitted in an older one changes nothing but `lateResults`.
+package struct Breaker: ~Copyable {
+    /// The rules. Values without sense are moved to the nearest that has some.
+    package struct Configuration: Sendable, Hashable {
+        /// This many failures in a row open the breaker; this catches a dead dependency under little traffic.
+        package var consecutiveFailures = 5
+        /// How long calls count for the share of failures.
+        package var window = Duration.seconds(10)
+        /// Below this many calls in the window their share of failures decides nothing.
+        package var minimumCalls = 20
+        /// The share of failures that opens the breaker, `0...1`.
+        package var failureRatio = 0.5
+        /// The first time it stays open, halved at most by jitter; doubles from time to time up to `openMaximum`.
+        package var openInitial = Duration.milliseconds(500)
+        package var openMaximum = Duration.seconds(30)
+        /// How many probes may be out at once.
+        package var probes = 1
+        /// How many probes must succeed to close it.
+        package var successesToClose = 3
+        /// How long a probe may take before it counts as failed.
+        package var probeLease = Duration.seconds(5)
+        /// Closed for this long, the next opening is a first one again.
+        package var calm = Duration.seconds(60)
+
+        package init() {}
+    }
+
+    /// What became of an admitted call.
+    package enum Outcome: Sendable, CaseIterable {
+        case success
+        /// The dependency's fault: refused, broken off, an answer of its own that says so, or no answer in good time.
+        case failure
+        /// Says nothing about the dependency: cancelled, given too little time, the caller's fault.
+        case ignored
+    }
+
+    /// The right to one call; hand it back with `finished`.
+    package struct Permit: Sendable, Hashable {
+        let generation: UInt64
+        let number: UInt64
+    }
+
+    /// The answer to a call that wants out.
+    package enum Admission: Sendable, Hashable {
+        case pass(Permit)
+        /// Don't call; asking again makes sense after this long.
+        case refuse(Duration)
+    }
+
+    /// What the breaker does with calls.
+    package enum State: String, Sendable, CaseIterable {
+        case closed
+        case open
+        case halfOpen = "half_open"
+    }
+
+    private enum Phase {
+        case closed(since: ContinuousClock.Instant)
+        case open(until: ContinuousClock.Instant)
+        case halfOpen(leases: [UInt64: ContinuousClock.Instant], successes: Int)
+    }
+
+    package let configuration: Configuration
+    /// How often it opened.
+    package private(set) var trips = 0
+    /// Results that came too late to count.
+    package private(set) var lateResults = 0
+    private var phase: Phase
+    private var generation: UInt64 = 0
+    private var lastNumber: UInt64 = 0
+    private var consecutive = 0
+    private var openings = 0
+    private var window: FailureWindow
+    private var jitter: UInt64
+
+    /// Starts closed. With another `seed` in each process, probes of many processes don't come together.
+    package init(_ configuration: Configuration = .init(), seed: UInt64, at now: ContinuousClock.Instant) {
+        var rules = configuration
+        rules.consecutiveFailures = max(1, rules.consecutiveFailures)
+        rules.minimumCalls = max(1, rules.minimumCalls)
+        rules.openInitial = max(.milliseconds(1), rules.openInitial)
+        rules.openMaximum = min(max(rules.openInitial, rules.openMaximum), .seconds(86_400))
+        rules.probes = max(1, rules.probes)
+        rules.successesToClose = max(1, rules.successesToClose)
+        rules.probeLease = min(max(.milliseconds(1), rules.probeLease), .seconds(86_400))
+        self.configuration = rules
+        phase = .closed(since: now)
+        window = FailureWindow(length: rules.window, at: now)
+        jitter = seed
+    }
+
+    /// What it does with calls now.
+    package var state: State {
+        switch phase {
+        case .closed: .closed
+        case .open: .open
+        case .halfOpen: .halfOpen
+        }
+    }
+
+    /// A call wants out.
+    package mutating func admit(at now: ContinuousClock.Instant) -> Admission {
+        endOverdueLeases(at: now)
+        switch phase {
+        case .closed:
+            return .pass(Permit(generation: generation, number: 0))
+        case .open(let until) where now < until:
+            return .refuse(until - now)
+        case .open:
+            begin(.halfOpen(leases: [:], successes: 0))
+            return admitProbe([:], 0, at: now)
+        case .halfOpen(let leases, let successes):
+            return admitProbe(leases, successes, at: now)
+        }
+    }
+
+    /// An admitted call is over.
+    package mutating func finished(_ permit: Permit, _ outcome: Outcome, at now: ContinuousClock.Instant) {
+        endOverdueLeases(at: now)
+        guard permit.generation == generation else {
+            lateResults += 1
+            return
+        }
+        switch phase {
+        case .closed(let since): closedCallFinished(outcome, since, at: now)
+        case .halfOpen(var leases, let successes):
+            // A permit that was handed back before holds no lease any more.
+            guard leases.removeValue(forKey: permit.number) != nil else { return }
+            probeFinished(outcome, leases, successes, at: now)
+        case .open:
+            // Nothing is admitted in the generations that are open, so this permit is not of ours.
+            lateResults += 1
+        }
+    }
+
+    private mutating func closedCallFinished(
+        _ outcome: Outcome, _ since: ContinuousClock.Instant, at now: ContinuousClock.Instant
+    ) {
+        guard outcome != .ignored else { return }
+        window.record(isFailure: outcome == .failure, at: now)
+        consecutive = outcome == .failure ? consecutive + 1 : 0
+        let isShareTooLarge =
+            window.calls >= configuration.minimumCalls
+            && Double(window.failures) >= Double(window.calls) * configuration.failureRatio
+        guard outcome == .failure, consecutive >= configuration.consecutiveFailures || isShareTooLarge else { return }
+        if now - since >= configuration.calm { openings = 0 }
+        trip(at: now)
+    }
+
+    private mutating func probeFinished(
+        _ outcome: Outcome, _ leases: [UInt64: ContinuousClock.Instant], _ successes: Int,
+        at now: ContinuousClock.Instant
+    ) {
+        switch outcome {
+        case .failure: trip(at: now)
+        case .ignored: phase = .halfOpen(leases: leases, successes: successes)
+        case .success where successes + 1 >= configuration.successesToClose:
+            consecutive = 0
+            window.clear(at: now)
+            begin(.closed(since: now))
+        case .success: phase = .halfOpen(leases: leases, successes: successes + 1)
+        }
+    }
+
+    private mutating func admitProbe(
+        _ leases: [UInt64: ContinuousClock.Instant], _ successes: Int, at now: ContinuousClock.Instant
+    ) -> Admission {
+        guard leases.count < configuration.probes else {
+            let next = leases.values.min() ?? now
+            return .refuse(max(next - now, .milliseconds(1)))
+        }
+        lastNumber += 1
+        var leases = leases
+        leases[lastNumber] = now.advanced(by: configuration.probeLease)
+        phase = .halfOpen(leases: leases, successes: successes)
+        return .pass(Permit(generation: generation, number: lastNumber))
+    }
+
+    /// A probe that isn't back in time has failed.
+    private mutating func endOverdueLeases(at now: ContinuousClock.Instant) {
+        guard case .halfOpen(let leases, _) = phase, leases.values.contains(where: { $0 <= now }) else { return }
+        trip(at: now)
+    }
+
+    private mutating func trip(at now: ContinuousClock.Instant) {
+        trips += 1
+        let doublings = min(openings, 40)
+        openings += 1
+        var length = configuration.openInitial
+        for _ in 0..<doublings where length < configuration.openMaximum { length = length * 2 }
+        length = min(length, configuration.openMaximum)
+        begin(.open(until: now.advanced(by: length / 2 + length / 2 * nextFraction())))
+    }
+
+    private mutating func begin(_ next: Phase) {
+        generation += 1
+        phase = next
+    }
+
+    /// SplitMix64, in `0..<1`.
+    private mutating func nextFraction() -> Double {
+        jitter &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = jitter
+        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return Double((mixed ^ mixed >> 31) >> 11) * 0x1p-53
+    }
+}

@@ -1,0 +1,45 @@
+import OnlineStore
+
+/// A chunk on its way into the store, and the state that holds once it and all before it are there.
+struct FlyingChunk: Sendable {
+    let encoded: EncodedChunk
+    let stateAfter: MarkerState
+    /// Change records or entities it stands for.
+    let readCount: Int
+}
+
+/// A chunk that the store acknowledged.
+struct WrittenChunk: Sendable {
+    let index: Int
+    let outcomes: [WriteOutcome]
+}
+
+/// Chunks in flight: added in reading order, acknowledged in any order, handed on in reading order.
+struct ChunkFlight {
+    private var chunks: [Int: FlyingChunk] = [:]
+    private var acknowledged: [Int: [WriteOutcome]] = [:]
+    private var nextIndex = 0
+    private var nextReady = 0
+
+    /// How many chunks were added and not yet handed on.
+    var count: Int { chunks.count }
+
+    mutating func add(_ chunk: FlyingChunk) -> Int {
+        defer { nextIndex += 1 }
+        chunks[nextIndex] = chunk
+        return nextIndex
+    }
+
+    /// Notes an acknowledgement; returns the chunks that all chunks before them are acknowledged of.
+    mutating func acknowledge(_ written: WrittenChunk) -> [(chunk: FlyingChunk, outcomes: [WriteOutcome])] {
+        acknowledged[written.index] = written.outcomes
+        var ready: [(chunk: FlyingChunk, outcomes: [WriteOutcome])] = []
+        while let outcomes = acknowledged.removeValue(forKey: nextReady),
+            let chunk = chunks.removeValue(forKey: nextReady)
+        {
+            ready.append((chunk, outcomes))
+            nextReady += 1
+        }
+        return ready
+    }
+}

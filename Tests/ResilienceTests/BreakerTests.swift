@@ -1,0 +1,142 @@
+import Resilience
+import Testing
+
+struct BreakerTests {
+    let start = ContinuousClock.now
+
+    static var rules: Breaker.Configuration {
+        var rules = Breaker.Configuration()
+        rules.consecutiveFailures = 3
+        rules.minimumCalls = 10
+        rules.successesToClose = 2
+        rules.openInitial = .seconds(2)
+        rules.openMaximum = .seconds(10)
+        return rules
+    }
+
+    /// A breaker that opened at `start`, and when it will let a probe pass.
+    private func opened() throws -> (BreakerDriver, until: ContinuousClock.Instant) {
+        let breaker = BreakerDriver(Self.rules, at: start)
+        for _ in 0..<Self.rules.consecutiveFailures { try breaker.call(.failure, at: start) }
+        return (breaker, start.advanced(by: try breaker.refusal(at: start)))
+    }
+
+    @Test func failuresInARowOpenIt() throws {
+        let breaker = BreakerDriver(Self.rules, at: start)
+        try breaker.call(.failure, at: start)
+        try breaker.call(.failure, at: start)
+        try breaker.call(.success, at: start)
+        try breaker.call(.failure, at: start)
+        try breaker.call(.ignored, at: start)
+        try breaker.call(.failure, at: start)
+        #expect(breaker.state == .closed)
+        try breaker.call(.failure, at: start)
+        #expect(breaker.state == .open)
+        #expect(breaker.trips == 1)
+    }
+
+    @Test func halfOfTheCallsOfTheWindowOpenIt() throws {
+        let breaker = BreakerDriver(Self.rules, at: start)
+        for index in 0..<9 { try breaker.call(index % 2 == 0 ? .failure : .success, at: start) }
+        #expect(breaker.state == .closed, "nine calls are too few to tell")
+        try breaker.call(.failure, at: start)
+        #expect(breaker.state == .open)
+    }
+
+    @Test func callsThatLeftTheWindowDontCount() throws {
+        let breaker = BreakerDriver(Self.rules, at: start)
+        for index in 0..<9 { try breaker.call(index % 2 == 0 ? .failure : .success, at: start) }
+        let later = start.advanced(by: .seconds(11))
+        try breaker.call(.failure, at: later)
+        #expect(breaker.state == .closed)
+    }
+
+    @Test func anOpenOneRefusesForBetweenHalfAndAllOfItsTime() throws {
+        let (breaker, until) = try opened()
+        #expect((.seconds(1)...Duration.seconds(2)).contains(until - start))
+        let justBefore = until.advanced(by: .nanoseconds(-1))
+        #expect(breaker.admit(at: justBefore) == .refuse(.nanoseconds(1)))
+        #expect(breaker.state == .open)
+        _ = try breaker.permit(at: until)
+        #expect(breaker.state == .halfOpen)
+    }
+
+    @Test func oneProbeIsOutAtATimeAndEnoughSuccessesClose() throws {
+        let (breaker, until) = try opened()
+        let probe = try breaker.permit(at: until)
+        #expect(breaker.admit(at: until) == .refuse(Self.rules.probeLease))
+        breaker.finished(probe, .success, at: until)
+        #expect(breaker.state == .halfOpen)
+        try breaker.call(.success, at: until)
+        #expect(breaker.state == .closed)
+    }
+
+    @Test func aFailedProbeOpensItForLonger() throws {
+        var (breaker, until) = try opened()
+        for seconds in [4, 8, 10, 10] {
+            try breaker.call(.failure, at: until)
+            let wait = try breaker.refusal(at: until)
+            #expect(wait >= .seconds(seconds) / 2 && wait <= .seconds(seconds))
+            until = until.advanced(by: wait)
+        }
+        #expect(breaker.trips == 5)
+    }
+
+    @Test func anIgnoredProbeDecidesNothing() throws {
+        let (breaker, until) = try opened()
+        try breaker.call(.ignored, at: until)
+        #expect(breaker.state == .halfOpen)
+        try breaker.call(.success, at: until)
+        try breaker.call(.ignored, at: until)
+        try breaker.call(.success, at: until)
+        #expect(breaker.state == .closed)
+    }
+
+    @Test func aProbeThatNeverComesBackCountsAsFailed() throws {
+        let (breaker, until) = try opened()
+        let probe = try breaker.permit(at: until)
+        let overdue = until.advanced(by: Self.rules.probeLease)
+        _ = try breaker.refusal(at: overdue)
+        #expect(breaker.state == .open)
+        breaker.finished(probe, .success, at: overdue)
+        #expect(breaker.state == .open)
+        #expect(breaker.lateResults == 1)
+    }
+
+    @Test func aProbeHandedBackTwiceCountsOnce() throws {
+        let (breaker, until) = try opened()
+        let probe = try breaker.permit(at: until)
+        breaker.finished(probe, .success, at: until)
+        breaker.finished(probe, .success, at: until)
+        #expect(breaker.state == .halfOpen)
+    }
+
+    @Test func resultsOfAnOlderGenerationChangeNothing() throws {
+        let breaker = BreakerDriver(Self.rules, at: start)
+        let early = try (0..<4).map { _ in try breaker.permit(at: start) }
+        for _ in 0..<3 { try breaker.call(.failure, at: start) }
+        breaker.finished(early[0], .success, at: start)
+        #expect(breaker.state == .open)
+        let wait = try breaker.refusal(at: start)
+        let until = start.advanced(by: wait)
+        let probe = try breaker.permit(at: until)
+        breaker.finished(early[1], .failure, at: until)
+        #expect(breaker.state == .halfOpen, "a late failure is not the probe's")
+        breaker.finished(probe, .success, at: until)
+        breaker.finished(early[2], .success, at: until)
+        #expect(breaker.state == .halfOpen, "a late success is not a probe's")
+        #expect(breaker.lateResults == 3)
+    }
+
+    @Test func afterACalmTimeTheOpeningIsAFirstOneAgain() throws {
+        let (breaker, until) = try opened()
+        try breaker.call(.failure, at: until)
+        let wait = try breaker.refusal(at: until)
+        let closedAt = until.advanced(by: wait)
+        for _ in 0..<2 { try breaker.call(.success, at: closedAt) }
+        let calm = closedAt.advanced(by: .seconds(60))
+        for _ in 0..<3 { try breaker.call(.failure, at: calm) }
+        let first = try breaker.refusal(at: calm)
+        #expect(first <= .seconds(2))
+    }
+}
