@@ -1,3 +1,5 @@
+import FeatureModel
+
 /// Every key of a project that isn't a row. `!` keeps them apart from row keys, whose prefix goes on with `{`.
 ///
 /// None has a TTL but the lease: under an eviction policy of `volatile-*` or `noeviction` they stay.
@@ -19,7 +21,7 @@ struct ControlKeys: Sendable {
     func lease(_ name: String) -> String { "\(prefix)lease:\(name)" }
 
     /// Hash of `sequence` and `bytes`: how far a view's version got.
-    func marker(viewKey: String, version: Int) -> String { "\(prefix)mark:\(viewKey):\(version)" }
+    func marker(_ space: KeySpace) -> String { "\(space.project):!mark:\(space.viewKey):\(space.version)" }
 
     /// Hash of `revision` and `bytes`.
     func document(_ name: String) -> String { "\(prefix)doc:\(name)" }

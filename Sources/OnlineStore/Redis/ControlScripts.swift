@@ -37,11 +37,15 @@ enum ControlScripts {
         return 1
         """)
 
-    /// KEYS: lease. ARGV: `<token> <owner>`.
+    /// KEYS: lease, tokens. ARGV: `<token> <owner>`, name. Returns 1 when it was held.
+    ///
+    /// The token moves on too: who gave a lease back can't renew it, nor write under it.
     static let releaseLease = RedisScript(
         """
-        if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-        return 0
+        if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+        redis.call('DEL', KEYS[1])
+        redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
+        return 1
         """)
 
     /// KEYS: tokens, marker. ARGV: lease name, token, expected sequence, sequence, bytes.

@@ -44,7 +44,7 @@ final class RedisSession: StoreSession {
 
     func marker(_ space: KeySpace) async throws(StoreError) -> Marker? {
         var pipeline = RedisPipeline()
-        let key = keys.marker(viewKey: space.viewKey, version: space.version)
+        let key = keys.marker(space)
         pipeline.append("HMGET", .text(key), .text("sequence"), .text("bytes"))
         let values = try await call(pipeline) { replies throws(RedisError) in
             try RedisStore.values(replies[0], count: 2)
@@ -60,7 +60,7 @@ final class RedisSession: StoreSession {
         let (expected, overflows) = marker.sequence.subtractingReportingOverflow(1)
         guard !overflows else { throw StoreError(.markerMoved, "the marker's sequence is out of range") }
         var pipeline = RedisPipeline()
-        let key = keys.marker(viewKey: space.viewKey, version: space.version)
+        let key = keys.marker(space)
         pipeline.append(
             ControlScripts.advance, keys: [keys.tokens, key],
             [

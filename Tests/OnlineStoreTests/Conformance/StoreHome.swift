@@ -1,5 +1,6 @@
 import OnlineStore
 import Testing
+import TidemarkTesting
 
 /// A way to come by a store of one kind, for the conformance suite.
 struct StoreHome: Sendable, CustomTestStringConvertible {
@@ -16,7 +17,7 @@ struct StoreHome: Sendable, CustomTestStringConvertible {
 
     /// Every home of rows. One line adds one.
     static let homes: [StoreHome] = [
-        .memory
+        .memory, .redis,
     ]
 
     /// The homes that can be had here. What is missing is said, not passed over.
@@ -36,5 +37,14 @@ extension StoreHome {
         },
         loseSessions: { store in
             (store as? MemoryStore)?.loseSessions()
+        })
+}
+
+extension StoreHome {
+    /// How its sessions end is tested with real endings of the server, in `RedisSessionTests`.
+    static let redis = StoreHome(
+        name: "redis", missing: RedisServer.isAvailable ? nil : "redis-server is not installed",
+        withStore: { body in
+            try await OnlineStoreTests.withStore { store, _ async throws in try await body(store) }
         })
 }
