@@ -41,9 +41,6 @@ final class ViewPass {
     /// Runs to the end of the source's changes, and the part of a due sweep that fits before `sweepUntil` (`nil`: all of it).
     func run(sweepUntil: ContinuousClock.Instant?) async throws {
         try await prepare()
-        // Where following begins is settled before the first row is written: were it found anew after a crash, what the
-        // source deleted in between would stay in the store.
-        if state.sequence == 0 { try await mark() }
         if state.phase == .loading { try await load() }
         try await follow()
         try await sweepIfDue(until: sweepUntil)
