@@ -1,6 +1,5 @@
 import OnlineStore
 import Testing
-import TidemarkTesting
 
 /// A way to come by a store of one kind, for the conformance suite.
 struct StoreHome: Sendable, CustomTestStringConvertible {
@@ -17,7 +16,7 @@ struct StoreHome: Sendable, CustomTestStringConvertible {
 
     /// Every home of rows. One line adds one.
     static let homes: [StoreHome] = [
-        .memory, .redis,
+        .memory, .sqlite, .redis,
     ]
 
     /// The homes that can be had here. What is missing is said, not passed over.
@@ -37,14 +36,5 @@ extension StoreHome {
         },
         loseSessions: { store in
             (store as? MemoryStore)?.loseSessions()
-        })
-}
-
-extension StoreHome {
-    /// How its sessions end is tested with real endings of the server, in `RedisSessionTests`.
-    static let redis = StoreHome(
-        name: "redis", missing: RedisServer.isAvailable ? nil : "redis-server is not installed",
-        withStore: { body in
-            try await OnlineStoreTests.withStore { store, _ async throws in try await body(store) }
         })
 }
