@@ -67,8 +67,9 @@ struct RedisSessionTests {
             #expect(
                 await code { () throws(StoreError) in try await old.advance(space, to: Marker(sequence: 2, bytes: [])) }
                     == .fenced)
-            // Newest wins whoever writes.
-            #expect(try await old.write(batch(), in: space, mode: .newest) == [.created])
+            #expect(await writeCode(old, batch()) == .fenced)
+            #expect(try await old.write(batch(), in: space, mode: .compare) == [.created])
+            #expect(try await new.write(batch(), in: space, mode: .newest) == [.created])
             #expect(try await new.write(batch(), in: space, mode: .repair) == [.renewed])
             try await new.advance(space, to: Marker(sequence: 2, bytes: [2, 0, 13]))
             #expect(try await old.marker(space) == Marker(sequence: 2, bytes: [2, 0, 13]))
