@@ -37,14 +37,14 @@ enum ControlScripts {
         return 1
         """)
 
-    /// KEYS: lease, tokens. ARGV: `<token> <owner>`, name. Returns 1 when it was held.
+    /// KEYS: lease, tokens. ARGV: name, token.
     ///
-    /// The token moves on too: who gave a lease back can't renew it, nor write under it.
+    /// Uses up the next token too, so that the lease can't be taken up again and whoever still writes under it is fenced.
     static let releaseLease = RedisScript(
         """
-        if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+        if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+        redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
         redis.call('DEL', KEYS[1])
-        redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
         return 1
         """)
 

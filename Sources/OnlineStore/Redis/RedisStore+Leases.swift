@@ -33,7 +33,7 @@ extension RedisStore {
         var pipeline = RedisPipeline()
         pipeline.append(
             ControlScripts.releaseLease, keys: [keys.lease(lease.name), keys.tokens],
-            [.text(Self.text(lease)), .text(lease.name)])
+            [.text(lease.name), .integer(lease.token)])
         try await call(pipeline) { replies throws(RedisError) in _ = try replies[0].integer() }
     }
 

@@ -67,7 +67,8 @@ struct RedisSessionTests {
             #expect(
                 await code { () throws(StoreError) in try await old.advance(space, to: Marker(sequence: 2, bytes: [])) }
                     == .fenced)
-            #expect(await writeCode(old, batch(), .newest) == .fenced)
+            #expect(await writeCode(old, batch()) == .fenced)
+            #expect(try await old.write(batch(), in: space, mode: .compare) == [.created])
             #expect(try await new.write(batch(), in: space, mode: .newest) == [.created])
             #expect(try await new.write(batch(), in: space, mode: .repair) == [.renewed])
             try await new.advance(space, to: Marker(sequence: 2, bytes: [2, 0, 13]))

@@ -56,7 +56,9 @@ struct RedisStoreTests {
 
     @Test func rowsThatAreNotPackedAreRefused() async throws {
         try await withSession { session, _, _ async throws in
-            for (first, count) in [(0x10, 0), (0x10, 1), (0x10, 14), (0x12, 22), (0x20, 30)] as [(UInt8, Int)] {
+            for (first, count) in [(0x10, 0), (0x10, 1), (0x10, 16), (0x12, 24), (0x20, 30), (0x18, 30)]
+                as [(UInt8, Int)]
+            {
                 let bytes = Array(repeating: first, count: count)
                 let batch = RowBatch([(key(1), bytes)])
                 #expect(
@@ -138,6 +140,28 @@ struct RedisStoreTests {
             #expect(try await store.replaceDocument("catalog", bytes: [2], expecting: 0) == false)
             #expect(try await store.replaceDocument("catalog", bytes: [2], expecting: 1))
             #expect(try await store.document("catalog") == Document(bytes: [2], revision: 2))
+        }
+    }
+
+    @Test func controlKeysAreThoseThatTheSchemaTells() async throws {
+        try await withSession { session, store, server async throws in
+            try await session.advance(space, to: Marker(sequence: 1, bytes: []))
+            try await store.append([1], to: "runs", limit: 1)
+            _ = try await store.put(["a": [1]], into: "quarantine:activity", limit: 1)
+            _ = try await store.replaceDocument("catalog", bytes: [], expecting: 0)
+            var keys: Set<String> = []
+            for key in try await server.command("KEYS", "*").elements() {
+                keys.insert(String(decoding: try key.bytes() ?? [], as: UTF8.self))
+            }
+            let expected: Set<String> = [
+                "shop:!lease:activity", "shop:!token", "shop:!mark:activity:3", "shop:!list:runs",
+                "shop:!hash:quarantine:activity", "shop:!doc:catalog",
+            ]
+            #expect(keys == expected)
+            for key in expected {
+                let expires = try await server.command("PTTL", key).integer() >= 0
+                #expect(expires == (key == "shop:!lease:activity"))
+            }
         }
     }
 

@@ -33,24 +33,12 @@ enum RowModel {
         if case .compare = mode { return stored }
         switch outcome(stored, row, mode) {
         case .older, .conflict: return stored
+        // With the same order it is the same row: all rows of a key have one check.
         case .created, .renewed, .replaced: return .row(row)
         }
     }
 
     private static func hasSameContent(_ old: PackedRow, _ new: PackedRow) -> Bool {
         old.isTombstone == new.isTombstone && old.order.eventTime == new.order.eventTime && old.body == new.body
-    }
-}
-
-/// SplitMix64.
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }
