@@ -12,9 +12,9 @@ struct RedisConnectionTests {
         try await RedisPeer.with(script) { peer in
             var configuration = RedisClient.Configuration(topology: try RedisTopology(url: peer.url))
             configuration.limits = limits
-            configuration.connectTimeout = .seconds(10)
+            configuration.connectTimeout = .seconds(60)
             let client = try RedisClient(configuration)
-            let connection = try await client.makeConnection(deadline: .now + .seconds(10))
+            let connection = try await client.makeConnection(deadline: .now + .seconds(60))
             try await body(connection)
             await client.close()
         }
@@ -27,7 +27,7 @@ struct RedisConnectionTests {
     }
 
     private func failure(
-        _ connection: RedisConnection, _ pipeline: RedisPipeline, within: Duration = .seconds(10)
+        _ connection: RedisConnection, _ pipeline: RedisPipeline, within: Duration = .seconds(60)
     ) async -> RedisError.Code? {
         do throws(RedisError) {
             _ = try await connection.send(pipeline, deadline: .now + within)
@@ -52,7 +52,7 @@ struct RedisConnectionTests {
             peer.waitForHangUp()
         } _: { connection in
             // One reply too many arrives behind a good answer: it is the next call that finds the connection closed.
-            if reply.hasPrefix(":1\r\n") { _ = try await connection.send(ping(), deadline: .now + .seconds(10)) }
+            if reply.hasPrefix(":1\r\n") { _ = try await connection.send(ping(), deadline: .now + .seconds(60)) }
             let first = await failure(connection, ping())
             #expect(first == code)
             #expect(await failure(connection, ping()) == code)
@@ -91,7 +91,7 @@ struct RedisConnectionTests {
             for byte in reply.utf8 { peer.write([byte]) }
             peer.waitForHangUp()
         } _: { connection in
-            let replies = try await connection.send(ping(), deadline: .now + .seconds(10))
+            let replies = try await connection.send(ping(), deadline: .now + .seconds(60))
             let expected = RedisReply.array([
                 .integer(1), .bulk(Array("abc".utf8)), .error(RedisErrorReply("ERR x")),
             ])
@@ -113,7 +113,7 @@ struct RedisConnectionTests {
             peer.waitForHangUp()
         } _: { connection in
             #expect(await failure(connection, ping("late"), within: .milliseconds(20)) == .deadlineExceeded)
-            let replies = try await connection.send(ping("next"), deadline: .now + .seconds(10))
+            let replies = try await connection.send(ping("next"), deadline: .now + .seconds(60))
             #expect(replies == [.status("next")])
         }
     }
@@ -134,7 +134,7 @@ struct RedisConnectionTests {
                 return await group.next() ?? nil
             }
             #expect(code == .cancelled)
-            let replies = try await connection.send(ping("next"), deadline: .now + .seconds(10))
+            let replies = try await connection.send(ping("next"), deadline: .now + .seconds(60))
             #expect(replies == [.status("next")])
         }
     }
@@ -154,7 +154,7 @@ struct RedisConnectionTests {
                             for number in 0...task { pipeline.append("PING", .text("\(task).\(call).\(number)")) }
                             let expected = (0...task).map { RedisReply.status("\(task).\(call).\($0)") }
                             // Some calls give up at once, at any moment of their life.
-                            let patience: Duration = call % 7 == 3 ? .microseconds(call * 5) : .seconds(10)
+                            let patience: Duration = call % 7 == 3 ? .microseconds(call * 5) : .seconds(60)
                             do throws(RedisError) {
                                 let replies = try await connection.send(pipeline, deadline: .now + patience)
                                 #expect(replies == expected)
@@ -192,7 +192,7 @@ struct RedisConnectionTests {
             peer.waitForHangUp()
         } _: { connection in
             #expect(await failure(connection, ping("never"), within: .zero) == .deadlineExceeded)
-            let replies = try await connection.send(ping("sent"), deadline: .now + .seconds(10))
+            let replies = try await connection.send(ping("sent"), deadline: .now + .seconds(60))
             #expect(replies == [.status("sent")])
         }
     }
@@ -204,7 +204,7 @@ struct RedisConnectionTests {
             peer.waitForHangUp()
         } _: { connection in
             await #expect(throws: RedisError(.malformedReply, "")) {
-                try await connection.send(ping(), deadline: .now + .seconds(10)) { replies throws(RedisError) in
+                try await connection.send(ping(), deadline: .now + .seconds(60)) { replies throws(RedisError) in
                     try replies[0].integer()
                 }
             }
@@ -232,7 +232,7 @@ struct RedisConnectionTests {
             peer.write("-READONLY You can't write against a read only replica.\r\n")
             peer.waitForHangUp()
         } _: { connection in
-            let replies = try await connection.send(ping(), deadline: .now + .seconds(10))
+            let replies = try await connection.send(ping(), deadline: .now + .seconds(60))
             #expect(
                 replies.first.map { if case .error(let error) = $0 { error.kind == .readonly } else { false } } == true)
             #expect(await failure(connection, ping()) == .connectionClosed)
