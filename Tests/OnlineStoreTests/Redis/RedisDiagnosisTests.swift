@@ -44,6 +44,20 @@ struct RedisDiagnosisTests {
         }
     }
 
+    @Test func missingPermissionsAreNamedEvenWithoutINFO() async throws {
+        var options = RedisServer.Options()
+        options.configuration = ["user limited on nopass ~* +@all -info -scan -hset"]
+        try await RedisServer.with(options) { server in
+            var endpoint = server.topology.primary
+            (endpoint.user, endpoint.password) = ("limited", "any")
+            let store = try await RedisStore(configuration: .init(project: "shop", topology: RedisTopology(endpoint)))
+            let findings = try await store.diagnose()
+            let text = findings.first { $0.check == "redis.permissions" }?.text
+            #expect(text?.contains("+hset +scan +info") == true || text?.contains("+hset +info +scan") == true)
+            await store.close()
+        }
+    }
+
     @Test func diagnosisLeavesNothingBehind() async throws {
         try await withStore { store, server async throws in
             _ = try await store.diagnose()
