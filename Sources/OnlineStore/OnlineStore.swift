@@ -13,7 +13,7 @@ package protocol OnlineStore: Sendable {
 
     /// Lists entities that have a row in the space, tombstones too, in no particular order; some may come twice.
     ///
-    /// A pass that began before a row was written and ends with `next == nil` has returned that row unless it went meanwhile.
+    /// A pass that ends with `next == nil` has returned every row that was there from its beginning to its end.
     func scan(_ space: KeySpace, from cursor: ScanCursor, limit: Int) async throws(StoreError) -> ScanPage
 
     /// Removes rows without leaving a tombstone, from any version: for erasure only. Returns how many went.

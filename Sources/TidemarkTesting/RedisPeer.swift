@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A listener on a Unix socket that answers as a test says: for answers that no Redis gives, and for exact timing.
 ///
@@ -51,10 +52,9 @@ package final class RedisPeer: Sendable {
             return true
         }
 
-        /// Waits until the client hangs up, for ten seconds at most; reads and forgets what it sends.
-        package func waitForHangUp() -> Bool {
-            while readMore() {}
-            return true
+        /// Waits until the client hangs up or is silent for ten seconds; forgets what it sends.
+        package func waitForHangUp() {
+            while readMore() { unread = [] }
         }
 
         private func readHeader(_ mark: UInt8) -> Int? {
@@ -78,7 +78,7 @@ package final class RedisPeer: Sendable {
             var buffer = [UInt8](repeating: 0, count: 65_536)
             let count = unsafe read(descriptor, &buffer, buffer.count)
             guard count > 0 else { return false }
-            unread.removeFirst(index)
+            unread.removeFirst(min(index, unread.count))
             index = 0
             unread += buffer.prefix(count)
             return true
@@ -126,37 +126,39 @@ package final class RedisPeer: Sendable {
     }
 }
 
-/// Holds a script of a `RedisPeer` until the test lets it go on.
+/// Tells a test that a script got somewhere. One waiter, once.
 package final class Gate: Sendable {
-    private let ends: (wait: Int32, open: Int32)
+    private enum State {
+        case closed
+        case awaited(CheckedContinuation<Void, Never>)
+        case open
+    }
+
+    private let state = Mutex(State.closed)
 
     /// A closed gate.
-    package init() throws {
-        var ends: [Int32] = [-1, -1]
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-        guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
-            throw RedisServer.Failure(text: "no socket pair: errno \(errno)")
-        }
-        self.ends = (ends[0], ends[1])
-    }
+    package init() {}
 
-    deinit {
-        close(ends.wait)
-        close(ends.open)
-    }
-
-    /// Lets one waiter pass, now or later.
+    /// Lets the waiter pass, now or later.
     package func open() {
-        var byte: UInt8 = 1
-        unsafe write(ends.open, &byte, 1)
+        let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
+            defer { state = .open }
+            if case .awaited(let waiter) = state { return waiter }
+            return nil
+        }
+        waiter?.resume()
     }
 
-    /// Waits for `open`, blocking the thread, for ten seconds at most. For scripts only.
-    package func wait() {
-        var poller = pollfd(fd: ends.wait, events: Int16(POLLIN), revents: 0)
-        guard unsafe poll(&poller, 1, 10_000) > 0 else { return }
-        var byte: UInt8 = 0
-        unsafe read(ends.wait, &byte, 1)
+    /// Waits for `open`.
+    package func opened() async {
+        await withCheckedContinuation { continuation in
+            let isOpen = state.withLock { state in
+                if case .open = state { return true }
+                state = .awaited(continuation)
+                return false
+            }
+            if isOpen { continuation.resume() }
+        }
     }
 }
 

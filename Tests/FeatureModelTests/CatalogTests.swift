@@ -47,6 +47,45 @@ import Testing
         #expect(service.features.contains(FeatureReference(view: "item_stats", feature: "ctr_7d")))
     }
 
+    @Test func theExampleOfTheInterfaceCompiles() throws {
+        let catalog = try compile(
+            """
+            entities:
+              user: {keys: {user_id: int64}}
+            views:
+              user_activity:
+                entity: user
+                source:
+                  from: shop
+                  query: SELECT user_id, views_7d, last_event, updated_at FROM user_activity
+                  watermark: {column: updated_at, tie_breaker: [user_id], settle: 2s, lookback: 1m}
+                  event_time: updated_at
+                  deleted: is_deleted
+                every: 30s
+                ttl: 7d
+                max_age: 1d
+                sweep: 1d
+                features:
+                  views_7d:   {type: int64, default: 0, contract: {min: 0, max_null_rate: 0.01}}
+                  last_event: {type: string, contract: {one_of: [view, addtocart, transaction]}}
+              user_week:                                       # a view over aggregates
+                entity: user
+                source:
+                  from: shop
+                  changes: SELECT visitorid AS user_id, seq FROM events          # whose features may have changed
+                  watermark: {column: seq}
+                  query: SELECT visitorid AS user_id, count(*) AS events, max(ts) AS last_ts FROM events WHERE visitorid IN (:keys) GROUP BY visitorid
+                every: 1m
+                ttl: 30d
+                sweep: 7d
+                features: {events: {type: int64}, last_ts: {type: int64}}
+            services:
+              ranker_v1: [user_activity, "user_week:events"]
+            """)
+        #expect(catalog.views.map(\.features.count) == [2, 2])
+        #expect(catalog.service("ranker_v1")?.features.count == 3)
+    }
+
     @Test func defaultsAreFilledIn() throws {
         let catalog = try compile(WrongDefinitionTests.right)
         let view = try #require(catalog.view("activity"))

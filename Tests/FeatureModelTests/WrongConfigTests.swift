@@ -38,7 +38,8 @@ import Testing
         WrongFile(2, "schemas: \"a", at: 15, "", "unexpected end of stream", "from line 2"),
         WrongFile(2, "\tschemas: a", "", "expected YAML", "indent with blanks"),
         WrongFile(2, "schemas: a: b", "", "mapping values are not allowed"),
-        WrongFile(2, "? {a: b}\n: 1", "", "a mapping as a key", "a word"),
+        WrongFile(2, "{a: b}: 1", "", "a mapping as a key", "a word"),
+        WrongFile(2, "? a\n: 1", "", "a key marked by ?"),
         WrongFile(4, "  url: redis//127.0.0.1", "online_store.url", "text without a scheme", "redis://HOST:PORT/DB"),
         WrongFile(
             4, "  url: redsi://127.0.0.1", "online_store.url", "the scheme \"redsi\"", "did you mean \"redis:\"?"),

@@ -15,8 +15,8 @@ struct SQLiteChunkBuilder {
     let layout: SQLiteRowLayout
     /// Watermarks and event times from here on are in the future, which no row may be: microseconds since 1970.
     let future: Int64
-    /// How text watermarks must be written, where that is known.
-    var style: TextTimeStyle?
+    /// Whether rows with bad watermarks are faults here; `false` where the caller looks at them itself.
+    var checksWatermark = true
     private var chunk = RowChunk()
     private var entries: [EntityKey: Entry] = [:]
     private var asked: [EntityKey]?
@@ -60,8 +60,8 @@ struct SQLiteChunkBuilder {
         }
         let entry = entries[key]
         if asked != nil, entry == nil { return }
-        if let column = layout.watermarkColumn, let watermark = layout.watermark,
-            let broken = SQLiteConversion.watermarkFault(row, column, watermark, style: style, future: future)
+        if checksWatermark, let column = layout.watermarkColumn, let watermark = layout.watermark,
+            let broken = SQLiteConversion.watermarkFault(row, column, watermark, style: nil, future: future)
         {
             return fail(key, entry, broken, place)
         }

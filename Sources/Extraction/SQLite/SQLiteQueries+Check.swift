@@ -76,6 +76,10 @@ extension SQLiteQueries {
     ///
     /// - Throws: `schemaMismatch` naming column, expected and found.
     func checkSample(_ connection: SQLiteConnection) throws {
+        if let walk = watermarkWalk {
+            try SQLiteWatermark.requireOneStyle(
+                walk.column, in: walk.subquery, future: now() + 300_000_000, view: view.name, connection)
+        }
         let page = try range(after: nil, limit: 20, connection)
         guard page.rows.keys.isEmpty else { return }
         let typeFaults = page.rows.faults.filter { $0.rule == "type" }

@@ -26,24 +26,31 @@ extension SQLiteQueries {
         var last: EntityKey?
         var entities = 0
         var rows = 0
+        var leavesFaults = false
         for stage in Self.stages(walk, after: position) {
             let statement = try connection.statement(stage.sql)
             try statement.bind(stage.bindings + [.integer(rowLimit == .max ? -1 : Int64(rowLimit - rows))])
             while try statement.step() {
                 rows += 1
-                if case .success(let key) = SQLiteConversion.key(of: statement, layout.keys), key != last {
+                switch SQLiteConversion.key(of: statement, layout.keys) {
+                case .failure where entities == limit:
+                    // Rows without a usable key behind the last entity are the next page's.
+                    leavesFaults = true
+                    continue
+                case .success(let key) where key != last:
                     if entities == limit {
                         statement.reset()
                         return RangePage(rows: builder.finish(), next: last)
                     }
                     entities += 1
                     last = key
+                case .success, .failure: break
                 }
                 builder.add(statement) { "row \(rows) behind \(last?.text ?? "the first")" }
             }
             if rows >= rowLimit { return nil }
         }
-        return RangePage(rows: builder.finish(), next: nil)
+        return RangePage(rows: builder.finish(), next: leavesFaults ? last : nil)
     }
 
     /// What lists the entities of a view whose query computes given ones.
@@ -64,12 +71,14 @@ extension SQLiteQueries {
         var builder = SQLiteChunkBuilder(layout, capacity: limit, now: now())
         var entities: [KeyedEntity] = []
         var rows = 0
+        var leavesFaults = false
         for stage in Self.stages(walk, after: position) {
             let statement = try connection.statement(stage.sql)
             try statement.bind(stage.bindings + [.integer(rowLimit == .max ? -1 : Int64(rowLimit - rows))])
             while try statement.step() {
                 rows += 1
                 switch entity(of: statement, place: { "the list of entities" }) {
+                case .failure where entities.count == limit: leavesFaults = true
                 case .failure(let broken): builder.add(broken.fault)
                 case .success(let found) where found.key == entities.last?.key: continue
                 case .success(let found):
@@ -84,6 +93,6 @@ extension SQLiteQueries {
             if rows >= rowLimit { return nil }
         }
         try addRows(of: entities, to: &builder, connection)
-        return RangePage(rows: builder.finish(), next: nil)
+        return RangePage(rows: builder.finish(), next: leavesFaults ? entities.last?.key : nil)
     }
 }

@@ -48,8 +48,8 @@ extension SQLiteQueries {
             if isRunStart { try addUnfindable(walk, nil, to: &builder, connection) }
             return ChangePage(rows: builder.finish(), next: unchanged, isLast: true, changeCount: 0)
         }
-        try requireSameStyle(kind, cursor, walk)
-        if case .textTime(let style) = kind, !walk.namesEntities { builder.style = style }
+        if cursor.place == .end { try requireSameStyle(kind, cursor, walk) }
+        builder.checksWatermark = false
         if isRunStart { try addUnfindable(walk, kind, to: &builder, connection) }
 
         var plan = Walk(subquery: walk.subquery, selected: walk.selected, isDistinct: false, order: walk.order)
@@ -64,13 +64,11 @@ extension SQLiteQueries {
         for rowLimit in [limit * (walk.namesEntities ? 4 : 1) + 1, Int.max] {
             var attempt = builder
             let found = try read(
-                walk, plan, after: position, limit: max(1, limit), rowLimit: rowLimit, into: &attempt, connection)
+                walk, plan, kind, after: position, limit: limit, rowLimit: rowLimit, into: &attempt, connection)
             guard let found else { continue }
-            let next =
-                found.last.map { SQLiteCursor(place: found.isLast ? .end : .mid, position: $0).text }
-                ?? (cursor.place == .start ? cursor.text : SQLiteCursor(place: .end, position: cursor.position).text)
             return ChangePage(
-                rows: attempt.finish(), next: ChangeCursor(text: next), isLast: found.isLast, changeCount: found.rows)
+                rows: attempt.finish(), next: ChangeCursor(text: found.next(behind: cursor).text),
+                isLast: found.isLast, changeCount: found.rows)
         }
         return ChangePage(rows: builder.finish(), next: unchanged, isLast: true, changeCount: 0)
     }
@@ -92,9 +90,19 @@ extension SQLiteQueries {
     }
 
     private struct WalkedRows {
-        var last: [SQLiteValue]?
+        /// Where the last row stands.
+        var last: [SQLiteValue] = []
+        /// Where the last row with a usable watermark stands.
+        var lastUsable: [SQLiteValue] = []
         var rows = 0
         var isLast = true
+
+        /// A run ends at a usable watermark: what is behind it is looked at again by the next run.
+        func next(behind cursor: SQLiteCursor) -> SQLiteCursor {
+            if !isLast { return SQLiteCursor(place: .mid, position: last) }
+            if !lastUsable.isEmpty { return SQLiteCursor(place: .end, position: lastUsable) }
+            return cursor.place == .start ? cursor : SQLiteCursor(place: .end, position: cursor.position)
+        }
     }
 
     /// How many rows may share one position before that is an error: they are read as one page.
@@ -102,13 +110,14 @@ extension SQLiteQueries {
 
     /// A page; `nil` when it may go on behind `rowLimit` rows.
     private func read(
-        _ walk: SQLiteWatermarkWalk, _ plan: Walk, after position: [SQLiteValue]?, limit: Int, rowLimit: Int,
-        into builder: inout SQLiteChunkBuilder, _ connection: SQLiteConnection
+        _ walk: SQLiteWatermarkWalk, _ plan: Walk, _ kind: SQLiteWatermark, after position: [SQLiteValue]?, limit: Int,
+        rowLimit: Int, into builder: inout SQLiteChunkBuilder, _ connection: SQLiteConnection
     ) throws -> WalkedRows? {
         var found = WalkedRows()
         var entities: [KeyedEntity] = []
         var seen: Set<EntityKey> = []
-        var place: [SQLiteValue] = walk.positionColumns.map { _ in .null }
+        var isUsable = true
+        found.last = walk.positionColumns.map { _ in .null }
         // Entities that change all the time have many rows: a page of them ends anyhow.
         let rowsPerPage = walk.namesEntities ? limit * 4 : limit
         stages: for stage in Self.stages(plan, after: position) {
@@ -116,29 +125,53 @@ extension SQLiteQueries {
             try statement.bind(stage.bindings + [.integer(rowLimit == .max ? -1 : Int64(rowLimit - found.rows))])
             while try statement.step() {
                 let isFull = found.rows >= rowsPerPage || seen.count >= limit
-                if isFull, !isAt(place, statement, walk.positionColumns) {
+                if isFull, !isAt(found.last, statement, walk.positionColumns) {
                     found.isLast = false
                     statement.reset()
                     break stages
                 }
-                for (index, column) in walk.positionColumns.enumerated() { place[index] = statement.value(column) }
+                let fault = watermarkFault(of: statement, walk, kind, future: builder.future)
+                if fault != nil, isUsable, found.rows > 0 { found.lastUsable = found.last }
+                isUsable = fault == nil
+                for (index, column) in walk.positionColumns.enumerated() {
+                    found.last[index] = statement.value(column)
+                }
                 found.rows += 1
                 if found.rows > Self.rowsPerPosition + rowsPerPage { throw tooManyTies(walk) }
-                if walk.namesEntities {
-                    switch entity(of: statement, place: { Self.label(place) }) {
+                if let fault {
+                    builder.add(self.fault(fault, of: statement, Self.label(found.last)))
+                } else if !walk.namesEntities {
+                    builder.add(statement) { Self.label(found.last) }
+                } else {
+                    switch entity(of: statement, place: { Self.label(found.last) }) {
                     case .failure(let broken): builder.add(broken.fault)
                     case .success(let entity):
                         if seen.insert(entity.key).inserted { entities.append(entity) }
                     }
-                } else {
-                    builder.add(statement) { Self.label(place) }
                 }
             }
             if found.rows >= rowLimit { return nil }
         }
-        if found.rows > 0 { found.last = place }
+        if isUsable, found.rows > 0 { found.lastUsable = found.last }
         try addNamedRows(walk, entities, &builder, connection)
         return found
+    }
+
+    private func watermarkFault(
+        of row: SQLiteStatement, _ walk: SQLiteWatermarkWalk, _ kind: SQLiteWatermark?, future: Int64
+    ) -> ValueFault? {
+        var style: TextTimeStyle?
+        if case .textTime(let known) = kind { style = known }
+        return SQLiteConversion.watermarkFault(
+            row, walk.positionColumns.lowerBound, walk.column, style: style, future: future)
+    }
+
+    /// `fault` of the row, or its key's where that is bad too.
+    private func fault(_ fault: ValueFault, of row: SQLiteStatement, _ place: String) -> RowFault {
+        switch SQLiteConversion.key(of: row, layout.keys) {
+        case .success(let key): fault.rowFault(key: key, position: place)
+        case .failure(let broken): broken.rowFault(key: nil, position: place)
+        }
     }
 
     private func addNamedRows(
@@ -177,7 +210,10 @@ extension SQLiteQueries {
     ) throws {
         let name = Self.ordered(walk.column.column)
         var conditions: [(text: String, bindings: [SQLiteValue])] = [("\(name) IS NULL", [])]
-        if let kind { conditions.append(("\(name) >= ?", [kind.upperBound(builder.future)])) }
+        if let kind {
+            // A number is never as great as a text; a time may be in the same unit as the bound.
+            conditions.append(("\(name) \(kind == .sequence ? ">=" : ">") ?", [kind.upperBound(builder.future)]))
+        }
         if case .textTime = kind { conditions.append(("\(name) <= ''", [])) }
         let selected = walk.selected.map(Self.column).joined(separator: ", ")
         for condition in conditions {
@@ -188,25 +224,13 @@ extension SQLiteQueries {
                 """)
             try statement.bind(condition.bindings)
             while try statement.step() {
-                addFault(of: statement, walk, kind, to: &builder)
+                let fault =
+                    watermarkFault(of: statement, walk, kind, future: builder.future)
+                    ?? ValueFault(
+                        column: walk.column.column, rule: "type", reason: "the watermark is unlike all others")
+                let label = Self.label([statement.value(walk.positionColumns.lowerBound)])
+                builder.add(self.fault(fault, of: statement, label))
             }
-        }
-    }
-
-    private func addFault(
-        of row: SQLiteStatement, _ walk: SQLiteWatermarkWalk, _ kind: SQLiteWatermark?,
-        to builder: inout SQLiteChunkBuilder
-    ) {
-        var style: TextTimeStyle?
-        if case .textTime(let known) = kind { style = known }
-        let fault =
-            SQLiteConversion.watermarkFault(
-                row, walk.positionColumns.lowerBound, walk.column, style: style, future: builder.future)
-            ?? ValueFault(column: walk.column.column, rule: "type", reason: "the watermark is unlike all others")
-        let label = Self.label([row.value(walk.positionColumns.lowerBound)])
-        switch SQLiteConversion.key(of: row, layout.keys) {
-        case .success(let key): builder.add(fault.rowFault(key: key, position: label))
-        case .failure(let broken): builder.add(broken.rowFault(key: nil, position: label))
         }
     }
 

@@ -90,6 +90,9 @@ package actor SQLiteReader: ViewReader {
 
     package func history() async throws(ExtractionError) -> SourceHistory {
         let queries = queries
+        // A file that was copied over in place may carry the change counter that SQLite trusts its page cache by.
+        await open?.database.close()
+        open = nil
         let (instance, end) = try await snapshot { connection in
             guard case .tracked(let tracking) = queries.mode else { return (String?.none, UInt64?.none) }
             try tracking.requireInstalled(connection)

@@ -61,38 +61,70 @@ enum SQLiteWatermark: Hashable, Sendable {
         _ column: WatermarkColumn, in subquery: String, future: Int64, view: String, _ connection: SQLiteConnection
     ) throws -> SQLiteWatermark? {
         if let unit = column.unit { return .integerTime(unit) }
-        let name = SQLiteQueries.ordered(column.column)
+        var found = try census(column, in: subquery, "DESC", future: future, connection)
+        if found.isUnclear { found = try census(column, in: subquery, "ASC", future: future, connection) }
+        if found.integers > 0, found.integers >= found.styles.values.reduce(0, +) { return .sequence }
+        let candidates = found.styles.isEmpty ? found.futureStyles : found.styles
+        if let style = candidates.max(by: { $0.value < $1.value })?.key { return .textTime(style) }
+        guard let strange = found.strange else { return nil }
+        throw ExtractionError(
+            .schemaMismatch, "the watermark column has unusable values",
+            detail: "view \(view), column \(column.column): expected integers or RFC 3339 text, found \(strange)")
+    }
+
+    /// Looks at the least and the greatest values together.
+    ///
+    /// - Throws: `schemaMismatch` when times are written in several styles: their texts don't sort as their times do.
+    static func requireOneStyle(
+        _ column: WatermarkColumn, in subquery: String, future: Int64, view: String, _ connection: SQLiteConnection
+    ) throws {
+        guard column.unit == nil else { return }
+        let greatest = try census(column, in: subquery, "DESC", future: future, connection)
+        let least = try census(column, in: subquery, "ASC", future: future, connection)
+        let styles = greatest.styles.merging(least.styles, uniquingKeysWith: +)
+        guard styles.count > 1 else { return }
+        let examples = styles.keys.map { $0.render(0) }.sorted().joined(separator: "' and '")
+        throw ExtractionError(
+            .schemaMismatch, "the watermark column has times in several styles",
+            detail: "view \(view), column \(column.column): expected one, found '\(examples)'")
+    }
+
+    private struct Census {
         var integers = 0
         var styles: [TextTimeStyle: Int] = [:]
         var futureStyles: [TextTimeStyle: Int] = [:]
         var strange: String?
-        for direction in ["DESC", "ASC"] {
-            let values = try connection.rows(
-                """
-                SELECT \(name) FROM (\n\(subquery)\n) AS _r WHERE \(name) IS NOT NULL
-                ORDER BY \(name) \(direction) LIMIT \(sample)
-                """)
-            for value in values.compactMap(\.first) {
-                switch value {
-                case .integer: integers += 1
-                case .text(let text):
-                    guard let style = TextTimeStyle(text), let time = Timestamps.parse(text) else {
-                        strange = "text that is not RFC 3339"
-                        continue
+        var isUnclear: Bool { integers == 0 && styles.isEmpty }
+    }
+
+    private static func census(
+        _ column: WatermarkColumn, in subquery: String, _ direction: String, future: Int64,
+        _ connection: SQLiteConnection
+    ) throws -> Census {
+        let name = SQLiteQueries.ordered(column.column)
+        let values = try connection.rows(
+            """
+            SELECT \(name) FROM (\n\(subquery)\n) AS _r WHERE \(name) IS NOT NULL
+            ORDER BY \(name) \(direction) LIMIT \(sample)
+            """)
+        var found = Census()
+        for value in values.compactMap(\.first) {
+            switch value {
+            case .integer: found.integers += 1
+            case .text(let text):
+                if let style = TextTimeStyle(text), let time = Timestamps.parse(text) {
+                    if time < future {
+                        found.styles[style, default: 0] += 1
+                    } else {
+                        found.futureStyles[style, default: 0] += 1
                     }
-                    if time < future { styles[style, default: 0] += 1 } else { futureStyles[style, default: 0] += 1 }
-                case .real: strange = "REAL"
-                case .blob, .null: strange = "BLOB"
+                } else {
+                    found.strange = "text that is not RFC 3339"
                 }
+            case .real: found.strange = "REAL"
+            case .blob, .null: found.strange = "BLOB"
             }
-            if integers > 0 || !styles.isEmpty { break }
         }
-        if integers > 0, integers >= styles.values.reduce(0, +) { return .sequence }
-        let candidates = styles.isEmpty ? futureStyles : styles
-        if let style = candidates.max(by: { $0.value < $1.value })?.key { return .textTime(style) }
-        guard let strange else { return nil }
-        throw ExtractionError(
-            .schemaMismatch, "the watermark column has unusable values",
-            detail: "view \(view), column \(column.column): expected integers or RFC 3339 text, found \(strange)")
+        return found
     }
 }

@@ -98,6 +98,7 @@ package struct TelemetryConfig: Hashable, Sendable {
         case trace, debug, info, notice, warning, error, critical
     }
 
+    /// How a line looks: one JSON object, or text for people.
     package enum LogFormat: String, CaseIterable, Sendable {
         case json
         case text

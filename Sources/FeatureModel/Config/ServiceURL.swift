@@ -1,5 +1,6 @@
 /// Where the online store is. Never holds a password.
 package struct StoreURL: Hashable, Sendable {
+    /// The kind of store. This release refuses Sentinel and Cluster when a config is read.
     package enum Scheme: String, CaseIterable, Sendable {
         case redis
         /// Redis over TLS.
@@ -47,6 +48,7 @@ package struct StoreURL: Hashable, Sendable {
 
 /// Where rows come from. Never holds a password.
 package struct SourceURL: Hashable, Sendable {
+    /// The kind of source; `postgres:` counts as `postgresql:`.
     package enum Scheme: String, CaseIterable, Sendable {
         case sqlite
         case postgresql

@@ -21,14 +21,20 @@ struct Diagnostics {
         }
         errors.append(
             DefinitionError(
-                file: place.file, line: place.line, column: place.column, path: path, found: found, expected: expected,
-                suggestion: suggestion, help: help))
+                file: place.file, line: place.line, column: place.column, path: Text.line(path),
+                found: Text.line(found), expected: Text.line(expected), suggestion: suggestion.map(Text.line),
+                help: help.map(Text.line)))
     }
 
     /// Reports that `found` is none of `words`, with the nearest of them.
     mutating func reportUnknown(
         _ place: Place, _ path: String, _ found: String, kind: String, among words: [String], help: String? = nil
     ) {
+        // Finding the nearest word is dear; nobody sees it beyond the limit.
+        guard errors.count < DefinitionErrors.limit else {
+            omitted += 1
+            return
+        }
         let listed = words.count <= 16 ? Text.list(words) : "\(Text.list(Array(words.prefix(12)))), …"
         report(
             place, path, found: Text.quoted(found), expected: words.isEmpty ? kind : "\(kind): \(listed)",
@@ -64,6 +70,17 @@ enum Text {
             count += 1
         }
         return "\"\(shown)\""
+    }
+
+    /// The text as one line of at most 1,000 characters.
+    static func line(_ text: String) -> String {
+        let scalars = text.unicodeScalars
+        guard scalars.count > 1_000 || scalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
+            return text
+        }
+        var line = ""
+        for scalar in scalars.prefix(1_000) { line += scalar.escaped(asASCII: false) }
+        return scalars.count > 1_000 ? line + "…" : line
     }
 
     /// `a, b or c`.

@@ -61,30 +61,38 @@ enum ShapeChecker {
                 node.place, path, found: node.found,
                 expected: "a mapping with the keys \(Text.list(object.fields.map(\.name)))")
         }
+        let present = Set(entries.map(\.key))
+        let absent = object.fields.map(\.name).filter { !present.contains($0) }
         for entry in entries {
+            let path = path.appending(key: entry.key)
             guard let field = object.field(entry.key) else {
-                let known = object.fields.map(\.name).filter { node[$0] == nil }
                 diagnostics.reportUnknown(
-                    entry.place, path.appending(key: entry.key), entry.key, kind: "a key of \(object.name)",
-                    among: known)
+                    entry.place, path, entry.key, kind: "a key of \(object.name)", among: absent)
                 continue
             }
-            check(entry.value, field.shape, path.appending(key: entry.key), into: &diagnostics)
-            if let other = field.onlyWith, node[other] == nil {
+            check(entry.value, field.shape, path, into: &diagnostics)
+            if let other = field.onlyWith, !present.contains(other) {
                 diagnostics.report(
-                    entry.place, path.appending(key: entry.key), found: "no \(other) beside it",
+                    entry.place, path, found: "no \(other) beside it",
                     expected: "\(entry.key) only together with \(other)")
             }
         }
-        for field in object.fields where field.isRequired && node[field.name] == nil {
+        checkPresence(present, in: object, node.place, path, into: &diagnostics)
+    }
+
+    private static func checkPresence(
+        _ present: Set<String>, in object: ObjectShape, _ place: Place, _ path: String,
+        into diagnostics: inout Diagnostics
+    ) {
+        for field in object.fields where field.isRequired && !present.contains(field.name) {
             diagnostics.report(
-                node.place, path, found: "no \(field.name)", expected: "the key \(field.name)",
+                place, path, found: "no \(field.name)", expected: "the key \(field.name)",
                 help: field.summary.firstSentence)
         }
-        let chosen = object.exactlyOne.filter { node[$0] != nil }
+        let chosen = object.exactlyOne.filter(present.contains)
         if !object.exactlyOne.isEmpty, chosen.count != 1 {
             diagnostics.report(
-                node.place, path, found: chosen.isEmpty ? "none of them" : chosen.joined(separator: " and "),
+                place, path, found: chosen.isEmpty ? "none of them" : chosen.joined(separator: " and "),
                 expected: "one of the keys \(Text.list(object.exactlyOne))")
         }
     }

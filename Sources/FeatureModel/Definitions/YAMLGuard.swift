@@ -1,8 +1,4 @@
-/// What is checked on a file's bytes before the YAML parser sees them.
-///
-/// The parser resolves aliases while it composes, and hashes keys to find duplicates, so a few lines of nested aliases
-/// would cost it exponential time. An alias needs an anchor, so anchors are refused here: wherever `&` and a word follow
-/// something that can precede a value. It also recurses; its own limit is 1,000 levels, ours is lower.
+/// What is checked on a file's bytes before the YAML parser sees them: size, text, and structure (`YAMLStructure`).
 enum YAMLGuard {
     /// The file's text, its byte order mark removed. What is wrong is reported; then the answer is `nil`.
     static func text(
@@ -25,7 +21,7 @@ enum YAMLGuard {
             reportEmpty(file, starter, into: &diagnostics)
             return nil
         }
-        if let problem = firstStructure(content) {
+        if let problem = YAMLStructure.firstProblem(content) {
             diagnostics.report(
                 Place(file: file, line: line(of: problem.index, in: content), column: 1), "", found: problem.found,
                 expected: problem.expected, help: problem.help)
@@ -56,7 +52,6 @@ enum YAMLGuard {
     private struct Problem {
         let index: Int
         let found: String
-        var expected = ""
         var help: String?
     }
 
@@ -70,12 +65,30 @@ enum YAMLGuard {
                 let found = line[index] == 0 ? "a NUL byte" : "a control character (byte \(line[index]))"
                 return Problem(index: index, found: found)
             }
-            guard String(validating: line, as: UTF8.self) != nil else {
+            guard let text = String(validating: line, as: UTF8.self) else {
                 return Problem(index: start, found: "bytes that are no UTF-8", help: "save the file as UTF-8")
+            }
+            if hasForeignMark(text) {
+                return Problem(
+                    index: start, found: "another line end than LF or CRLF, or a byte order mark inside the file",
+                    help: "save the file with LF")
             }
             start = line.endIndex + 1
         }
         return nil
+    }
+
+    /// Whether a line holds what YAML 1.1 takes for a line end and editors don't, so that places would be off; or a byte
+    /// order mark, which the parser skips.
+    private static func hasForeignMark(_ line: String) -> Bool {
+        var last: Unicode.Scalar?
+        for scalar in line.unicodeScalars {
+            switch scalar {
+            case _ where last == "\r", "\u{85}", "\u{2028}", "\u{2029}", "\u{feff}": return true
+            default: last = scalar
+            }
+        }
+        return false
     }
 
     private static func isControl(_ byte: UInt8) -> Bool {
@@ -89,50 +102,6 @@ enum YAMLGuard {
             guard let first = rest.first, first != UInt8(ascii: "#") else { return false }
             let words = rest.prefix { $0 != 13 && $0 != 32 }
             return !words.elementsEqual("---".utf8) && !words.elementsEqual("...".utf8)
-        }
-    }
-
-    /// The first anchor, or the place where flow collections nest too deep.
-    private static func firstStructure(_ content: ArraySlice<UInt8>) -> Problem? {
-        var depth = 0
-        var before = UInt8(ascii: "\n")
-        for (index, byte) in zip(content.indices, content) {
-            switch byte {
-            case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
-            case UInt8(ascii: "]"), UInt8(ascii: "}"): depth = max(0, depth - 1)
-            case UInt8(ascii: "&") where canPrecedeValue(before) && isWord(content, index + 1):
-                return Problem(
-                    index: index, found: "an anchor (& and a word)", expected: "values written out",
-                    help: "anchors and aliases are not used here; in SQL write a blank behind &")
-            default: break
-            }
-            if depth > YAMLReader.maximumDepth {
-                return Problem(
-                    index: index, found: "more than \(YAMLReader.maximumDepth) levels of nesting", expected: "fewer")
-            }
-            before = byte
-        }
-        return nil
-    }
-
-    private static func canPrecedeValue(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 9, 10, 13, 32: true
-        case UInt8(ascii: "["), UInt8(ascii: "{"), UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "-"),
-            UInt8(ascii: "?"):
-            true
-        // Non-ASCII: NEL, LS and PS end a line in YAML 1.1, and their last bytes are among these.
-        default: byte >= 0x80
-        }
-    }
-
-    private static func isWord(_ content: ArraySlice<UInt8>, _ index: Int) -> Bool {
-        guard index < content.endIndex else { return false }
-        switch content[index] {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-            return true
-        default: return false
         }
     }
 }

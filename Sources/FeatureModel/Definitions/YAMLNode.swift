@@ -26,7 +26,7 @@ struct YAMLNode: Sendable {
     var found: String {
         switch content {
         case _ where isNull: "nothing"
-        case .scalar(let text, isPlain: true) where Literal.isNumber(text): text
+        case .scalar(let text, isPlain: true) where text.utf8.count <= 40 && Literal.isNumber(text): text
         case .scalar(let text, _): Text.quoted(text)
         case .mapping: "a mapping"
         case .sequence: "a list"

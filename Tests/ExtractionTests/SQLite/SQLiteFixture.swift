@@ -19,6 +19,11 @@ final class ScratchFolder: Sendable {
     func file(_ name: String) -> String { path + "/" + name }
 }
 
+/// Gives a file another path, in place of what was there.
+func replaceFile(_ source: String, _ target: String) throws {
+    try #require(unsafe rename(source, target) == 0)
+}
+
 /// Copies a file over what was there, in place.
 func copyFile(_ source: String, to target: String) throws {
     let bytes = try #require(FileManager.default.contents(atPath: source))
