@@ -190,6 +190,7 @@ package struct SourceLag: Hashable, Sendable {
 
 /// One thing `tidemark doctor` found in a source.
 package struct SourceFinding: Sendable {
+    /// How bad it is.
     package enum Grade: String, Sendable {
         case good
         case warning

@@ -19,10 +19,8 @@ package struct SyncEngine: Sendable {
     ///
     /// Each version's run is in the ledger, ended well or not.
     ///
-    /// - Parameters:
-    ///   - sweepUntil: When a due sweep has to make room; `nil` lets it run to its end.
-    /// - Returns: The runs, the read version's first.
-    /// - Throws: `SyncError`, or `CancellationError` when cancelled.
+    /// A due sweep makes room at `sweepUntil`; `nil` lets it run to its end. Returns the runs, the read version's first. What
+    /// it throws is a `SyncError`, or `CancellationError` when cancelled.
     @discardableResult
     package func sync(_ view: String, sweepUntil: ContinuousClock.Instant? = nil) async throws -> [LedgerEntry] {
         var attempt = 0

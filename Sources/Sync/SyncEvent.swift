@@ -41,6 +41,7 @@ package enum PassWork: String, Codable, Sendable {
 
 /// Whoever wants to know what the engine does.
 package protocol SyncObserver: Sendable {
+    /// Takes note of an event. Called from any task.
     func observe(_ event: SyncEvent)
 }
 
@@ -52,6 +53,7 @@ package struct SyncObservers: SyncObserver {
         self.observers = observers
     }
 
+    /// Tells all of them.
     package func observe(_ event: SyncEvent) {
         for observer in observers { observer.observe(event) }
     }

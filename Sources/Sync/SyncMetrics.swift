@@ -9,6 +9,7 @@ package final class SyncMetrics: SyncObserver {
 
     package init() {}
 
+    /// Counts an event.
     package func observe(_ event: SyncEvent) {
         switch event {
         case .finished(let entry): finished(entry)
