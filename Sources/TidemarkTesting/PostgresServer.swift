@@ -76,6 +76,32 @@ package actor PostgresServer {
         try await command(["pg_ctl", "-D", "\(directory)/data", "-w", "-l", "\(directory)/log", "start"])
     }
 
+    /// Asks every role but `postgres` for its password.
+    package func requirePasswords() async throws {
+        let rules = "local all postgres trust\nlocal all all scram-sha-256\n"
+        try await Self.run(["sh", "-c", "printf %s \"$1\" > \"$0\"", "\(directory)/data/pg_hba.conf", rules])
+        try await command(["pg_ctl", "-D", "\(directory)/data", "reload"])
+    }
+
+    /// Changes a setting of a stopped server, as in `track_commit_timestamp=on`.
+    package func set(_ setting: String) async throws {
+        try await Self.run(["sh", "-c", "echo \"$1\" >> \"$0\"", "\(directory)/data/postgresql.conf", setting])
+    }
+
+    /// Keeps a copy of a stopped server's data.
+    package func saveCopy() async throws {
+        try await Self.run(["cp", "-a", "\(directory)/data", "\(directory)/copy"])
+    }
+
+    /// Puts the copy in the place of a stopped server's data; promoted, so that it starts a timeline of its own, or not.
+    package func restoreCopy(promoted: Bool) async throws {
+        try await Self.run(["rm", "-rf", "\(directory)/data"])
+        try await Self.run(["cp", "-a", "\(directory)/copy", "\(directory)/data"])
+        guard promoted else { return }
+        try await set("restore_command='false'")
+        try await Self.run(["cp", "-a", "\(directory)/data/PG_VERSION", "\(directory)/data/recovery.signal"])
+    }
+
     /// Freezes the server and all its sessions (SIGSTOP).
     package func freeze() throws {
         for process in try processes() { kill(process, SIGSTOP) }
@@ -103,7 +129,7 @@ package actor PostgresServer {
             "max_prepared_transactions=10", "max_connections=100", "autovacuum=off", "lc_messages='C'",
         ]
         for setting in settings {
-            try await Self.run(["sh", "-c", "echo \"$1\" >> \"$0\"", "\(directory)/data/postgresql.conf", setting])
+            try await set(setting)
         }
         try await restart()
     }

@@ -2,6 +2,8 @@ import Dispatch
 package import FeatureModel
 
 /// A PostgreSQL database that views read from. Every reader, and every call here, has a connection of its own.
+///
+/// Readers keep settings and prepared statements in their sessions: a pooler in between must pool sessions, not transactions.
 package struct PostgresConnector: SourceConnector {
     private let target: PostgresTarget
     private let options: PostgresOptions

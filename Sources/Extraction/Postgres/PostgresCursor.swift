@@ -42,13 +42,11 @@ enum PostgresCursor: Hashable {
         } else if parts[0].hasPrefix("mid:"), let ties = Self.strings(tail, behind: "key:") {
             self = .middle(String(parts[0].dropFirst(4)), ties: ties)
         } else if parts[0].hasPrefix("xid:"), let xid = UInt64(parts[0].dropFirst(4)) {
-            guard let tail else {
+            if tail == nil {
                 self = .transaction(xid)
-                return
-            }
-            if let key = Self.strings(tail, behind: "key:") {
+            } else if let key = Self.strings(tail, behind: "key:") {
                 self = .stamp(xid, key: key)
-            } else if tail.hasPrefix("log:"), let entry = Int64(tail.dropFirst(4)) {
+            } else if let tail, tail.hasPrefix("log:"), let entry = Int64(tail.dropFirst(4)) {
                 self = .log(xid, entry: entry)
             } else {
                 return nil

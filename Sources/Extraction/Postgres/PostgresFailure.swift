@@ -22,7 +22,8 @@ package struct PostgresFailure: Error, Sendable {
         PostgresFailure(ExtractionError(code, message, detail: detail), dropsConnection: true)
     }
 
-    /// What the server answered with an SQLSTATE.
+    /// What the server answered with an SQLSTATE. `0A000` drops the connection, since it is what a prepared statement says
+    /// whose tables have changed.
     static func server(state: String, text: String) -> PostgresFailure {
         let code = code(forState: state)
         let detail = state.isEmpty ? text : "\(text) (SQLSTATE \(state))"
@@ -41,7 +42,9 @@ package struct PostgresFailure: Error, Sendable {
         switch state {
         // A wanted stop is a deadline; shutdowns, start-up, a full server, deadlocks and lock waits pass by themselves.
         case "57014": return .deadlineExceeded
-        case "55P03", "0A000": return .unavailable
+        case "55P03": return .unavailable
+        // Read only: a standby, or a role that is set so.
+        case "25006": return .misconfigured
         // Undefined table, column, function, schema; mismatched and uncoercible types.
         case "42P01", "42703", "42883", "3F000", "42804", "42846", "42704", "42702": return .schemaMismatch
         default: break

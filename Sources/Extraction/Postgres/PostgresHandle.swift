@@ -97,6 +97,18 @@ enum PostgresCommand {
         return handle
     }
 
+    /// Whether an idle connection has not been closed by the server, as far as this side has heard.
+    var isAlive: Bool {
+        // The server's last words come before the end of the stream, notices may come any time.
+        for _ in 0..<8 {
+            var watched = pollfd(fd: unsafe PQsocket(raw), events: Int16(POLLIN), revents: 0)
+            guard watched.fd >= 0 else { return false }
+            guard unsafe poll(&watched, 1, 0) > 0 else { return true }
+            guard unsafe PQconsumeInput(raw) == 1, unsafe PQstatus(raw) == CONNECTION_OK else { return false }
+        }
+        return false
+    }
+
     /// As in `150004`.
     var serverVersion: Int { Int(unsafe PQserverVersion(raw)) }
 
@@ -293,28 +305,6 @@ extension PostgresHandle {
             }
         }
         return ""
-    }
-}
-
-/// Lends NUL-terminated copies of texts, with a null pointer for `nil` and one behind the last.
-private func withCStrings<Result>(
-    _ strings: [String?], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
-) -> Result {
-    var bytes: [CChar] = []
-    var offsets: [Int?] = []
-    for string in strings {
-        offsets.append(string == nil ? nil : bytes.count)
-        guard let string else { continue }
-        for byte in string.utf8 { bytes.append(CChar(bitPattern: byte)) }
-        bytes.append(0)
-    }
-    return unsafe bytes.withUnsafeBufferPointer { text in
-        var pointers: [UnsafePointer<CChar>?] = unsafe []
-        for offset in offsets {
-            unsafe pointers.append(offset.flatMap { place in unsafe text.baseAddress.map { unsafe $0 + place } })
-        }
-        unsafe pointers.append(nil)
-        return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress) }
     }
 }
 

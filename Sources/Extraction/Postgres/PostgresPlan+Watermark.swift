@@ -97,28 +97,34 @@ extension PostgresPlan {
         let hasRows = statements.changeKeys == nil
         let markColumn = hasRows ? rows.columnCount : view.entity.keys.count
         try session.run(query.sql, query.parameters, deadline: deadline) { (row) throws(PostgresFailure) in
-            let mark = row.text(markColumn)
-            let key = Self.key(row, from: 0, hasRows ? rows.keyConversions : changeKeys)
-            // Its rule is the first that holds: no watermark, none in range, no tie-breaker.
-            let isRange = mark != nil && mark.flatMap { watermark.canonical($0) } == nil
             let missing = (markColumn + 1..<row.columnCount).first { row.cell($0) == .null }
-            let column = missing.map { statements.tieNames[$0 - markColumn - 1] } ?? watermark.definition.column
-            let (rule, reason) =
-                mark == nil
-                ? ("null_watermark", "expected a watermark, found null")
-                : isRange
-                    ? ("range", "expected a time in the years 1 to 9999, found \(mark ?? "")")
-                    : missing != nil
-                        ? ("null_key", "expected a tie-breaker, found null")
-                        : (
-                            "future",
-                            "more than \(ClockBound.maximumAhead.spelling) ahead of the source's clock: \(mark ?? "")"
-                        )
             page.collector.add(
-                RowFault(
-                    key: key, column: mark == nil ? watermark.definition.column : column, rule: rule, reason: reason,
-                    position: mark ?? "null"))
+                fault(
+                    mark: row.text(markColumn), missingTie: missing.map { statements.tieNames[$0 - markColumn - 1] },
+                    key: Self.key(row, from: 0, hasRows ? rows.keyConversions : changeKeys), watermark))
         }
+    }
+
+    /// The first that holds: no watermark, none in range, no tie-breaker, too far ahead.
+    private func fault(
+        mark: String?, missingTie: String?, key: EntityKey?, _ watermark: PostgresWatermark
+    ) -> RowFault {
+        let column = watermark.definition.column
+        guard let mark else {
+            return RowFault(
+                key: key, column: column, rule: "null_watermark", reason: "expected a watermark, found null",
+                position: "null")
+        }
+        if watermark.canonical(mark) == nil {
+            let reason = "expected a time in the years 1 to 9999, found \(mark)"
+            return RowFault(key: key, column: column, rule: "range", reason: reason, position: mark)
+        }
+        if let missingTie {
+            let reason = "expected a tie-breaker, found null"
+            return RowFault(key: key, column: missingTie, rule: "null_key", reason: reason, position: mark)
+        }
+        let reason = "more than \(ClockBound.maximumAhead.spelling) ahead of the source's clock: \(mark)"
+        return RowFault(key: key, column: column, rule: "future", reason: reason, position: mark)
     }
 }
 

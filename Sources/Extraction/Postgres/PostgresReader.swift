@@ -123,6 +123,7 @@ package actor PostgresReader: ViewReader {
         _ body: (PostgresPlan, inout PostgresSession, ContinuousClock.Instant) throws(PostgresFailure) -> Result
     ) throws(ExtractionError) -> Result {
         let deadline = session.callDeadline
+        session.dropIfClosed()
         do throws(PostgresFailure) {
             return try body(try currentPlan(deadline: deadline), &session, deadline)
         } catch {

@@ -35,6 +35,11 @@ package struct PostgresSession: ~Copyable {
         return version
     }
 
+    /// Drops a connection that the server has closed since it was used, so that the next statement makes another.
+    mutating func dropIfClosed() {
+        if let isAlive = handle?.isAlive, !isAlive { disconnect() }
+    }
+
     /// Closes the connection.
     package mutating func disconnect() {
         handle = nil

@@ -69,20 +69,22 @@ extension PostgresStatements {
     }
 
     /// Rows that no page returns: without a watermark or tie-breaker, before the year 1, or far ahead of the clock.
-    /// Columns as in `watermarkRows`.
+    /// Columns as in `watermarkRows`. A change without a complete key is none of them: it belongs to no entity.
     func watermarkFaults(ahead: String?, limit: Int) -> PostgresQuery? {
         guard let watermark else { return nil }
         let ties = tieNames.map(Self.column)
         let list = changeKeys?.list ?? rowColumns.map(Self.column).joined(separator: ", ")
         let order = ([mark] + ties).joined(separator: ", ")
-        var query = PostgresQuery(
-            sql: "SELECT \(list), \(order) FROM \(watermarkFrom) WHERE "
-                + ([mark] + ties).map { "\($0) IS NULL" }.joined(separator: " OR "))
+        var conditions = ([mark] + ties).map { "\($0) IS NULL" }
+        var query = PostgresQuery(sql: "")
         if let ahead {
             query.parameters = [ahead, watermark.lowest]
-            query.sql += " OR \(mark) > $1::\(watermark.cast) OR \(mark) < $2::\(watermark.cast)"
+            conditions += ["\(mark) > $1::\(watermark.cast)", "\(mark) < $2::\(watermark.cast)"]
         }
-        query.sql += " LIMIT \(limit)"
+        let complete = changeKeys.map { " AND \($0.areComplete)" } ?? ""
+        query.sql =
+            "SELECT \(list), \(order) FROM \(watermarkFrom) WHERE (\(conditions.joined(separator: " OR ")))\(complete) "
+            + "LIMIT \(limit)"
         return query
     }
 
