@@ -127,6 +127,21 @@ package final class StoreProbe: Sendable {
         return .milliseconds(max(0, remaining))
     }
 
+    /// How many row keys a version has.
+    package func rowCount(of viewKey: String, version: Int) async throws -> Int {
+        let suffix = KeySpace(project: project, viewKey: viewKey, version: version).suffix
+        return try await keys(prefix: "\(project):{").count { $0.hasSuffix(suffix) }
+    }
+
+    /// Waits until a version has some row keys, and tells how many; each look is an answer of the store's.
+    package func waitForRows(of viewKey: String, version: Int, atLeast count: Int) async throws -> Int {
+        for _ in 0..<100_000 {
+            let found = try await rowCount(of: viewKey, version: version)
+            if found >= count { return found }
+        }
+        throw StoreError(.deadlineExceeded, "the rows did not come")
+    }
+
     // MARK: Damage
 
     /// Takes rows away, as an eviction would.

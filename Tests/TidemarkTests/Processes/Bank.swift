@@ -12,6 +12,16 @@ enum Following: String, CaseIterable, Sendable {
     /// The same by the entries' growing number: only additions are found.
     case changes
 
+    /// The table it reads: each way of following has its own.
+    var table: String {
+        switch self {
+        case .tracked: "account"
+        case .column: "client"
+        case .totals: "entry"
+        case .changes: "visit"
+        }
+    }
+
     var readsAccounts: Bool { self == .tracked || self == .column }
     /// Whether every entity is walked before changes are followed.
     var loadsByRange: Bool { self != .column }
@@ -31,12 +41,15 @@ struct BankView: Sendable {
 
     var name: String { following.rawValue }
 
-    var definitions: String {
+    var definitions: String { Self.definitions([self]) }
+
+    /// A file of definitions with several views.
+    static func definitions(_ views: [BankView]) -> String {
         """
         entities:
           account: {keys: {id: int64}}
         views:
-        \(view)
+        \(views.map(\.view).joined(separator: "\n"))
         """
     }
 
@@ -77,28 +90,28 @@ struct BankView: Sendable {
         let totals = """
             query: >-
               SELECT account_id AS id, count(*) AS entries, CAST(sum(amount) AS bigint) AS total, max(id) AS last\(mean)
-              FROM entry WHERE account_id IN (:keys) GROUP BY account_id
+              FROM \(following.table) WHERE account_id IN (:keys) GROUP BY account_id
             """
         return switch following {
         case .tracked:
             """
-            query: SELECT id, name, balance, score, stamp\(twice) FROM account
-            watermark: {track: account, key: [id]}
+            query: SELECT id, name, balance, score, stamp\(twice) FROM \(following.table)
+            watermark: {track: \(following.table), key: [id]}
             """
         case .column:
             """
-            query: SELECT id, name, balance, score, stamp, gone\(twice) FROM account
+            query: SELECT id, name, balance, score, stamp, gone\(twice) FROM \(following.table)
             watermark: {column: stamp, tie_breaker: [id], lookback: 0}
             deleted: gone
             """
         case .totals:
             """
             \(totals)
-            watermark: {track: entry, key: [account_id]}
+            watermark: {track: \(following.table), key: [account_id]}
             """
         case .changes:
             """
-            changes: SELECT account_id AS id, id AS number FROM entry
+            changes: SELECT account_id AS id, id AS number FROM \(following.table)
             \(totals)
             watermark: {column: number, tie_breaker: [id], lookback: 0}
             """
@@ -110,12 +123,12 @@ struct BankView: Sendable {
         if following.readsAccounts {
             return """
                 SELECT id, name, balance, score, stamp\(isWidened ? ", balance * 2" : ""),
-                CASE WHEN balance < 0 THEN 1 ELSE 0 END FROM account WHERE gone = 0
+                CASE WHEN balance < 0 THEN 1 ELSE 0 END FROM \(following.table) WHERE gone = 0
                 """
         }
         return """
             SELECT account_id, count(*), CAST(sum(amount) AS bigint), max(id)\(isWidened ? ", sum(amount) / count(*)" : ""),
-            CASE WHEN sum(amount) < 0 THEN 1 ELSE 0 END FROM entry GROUP BY account_id
+            CASE WHEN sum(amount) < 0 THEN 1 ELSE 0 END FROM \(following.table) GROUP BY account_id
             """
     }
 

@@ -18,18 +18,25 @@ struct BankModel: Sendable {
         self.following = following
     }
 
-    static func schema(_ source: any SourceDatabase) -> [String] {
+    private var table: String { following.table }
+
+    /// The table that the view reads.
+    func schema(_ source: any SourceDatabase) -> [String] {
         let (integer, double, text) = (
             source.columnType(.integer), source.columnType(.double), source.columnType(.text)
         )
+        guard following.readsAccounts else {
+            return [
+                "CREATE TABLE \(table)(id \(integer) PRIMARY KEY, account_id \(integer), amount \(integer))",
+                "CREATE INDEX \(table)_account ON \(table)(account_id)",
+            ]
+        }
         return [
             """
-            CREATE TABLE account(
+            CREATE TABLE \(table)(
                 id \(integer) PRIMARY KEY, name \(text), balance \(integer), score \(double), stamp \(integer), gone \(integer))
             """,
-            "CREATE INDEX account_stamp ON account(stamp, id)",
-            "CREATE TABLE entry(id \(integer) PRIMARY KEY, account_id \(integer), amount \(integer))",
-            "CREATE INDEX entry_account ON entry(account_id)",
+            "CREATE INDEX \(table)_stamp ON \(table)(stamp, id)",
         ]
     }
 
@@ -54,7 +61,7 @@ struct BankModel: Sendable {
     mutating func mend() -> [String] {
         if following.readsAccounts {
             stamp += 1
-            return ["UPDATE account SET balance = -balance, stamp = \(stamp) WHERE balance < 0 AND id % 2 = 0"]
+            return ["UPDATE \(table) SET balance = -balance, stamp = \(stamp) WHERE balance < 0 AND id % 2 = 0"]
         }
         return accounts.filter { $0 % 2 == 0 }.flatMap { enter(to: $0, amount: 1_000_000) }
     }
@@ -81,8 +88,8 @@ struct BankModel: Sendable {
         accounts.append(id)
         guard following.readsAccounts else { return [] }
         let row = "\(id), \(values(badShare)), \(tick()), 0"
-        guard account != nil, following == .column else { return ["INSERT INTO account VALUES (\(row))"] }
-        return ["DELETE FROM account WHERE id = \(id)", "INSERT INTO account VALUES (\(row))"]
+        guard account != nil, following == .column else { return ["INSERT INTO \(table) VALUES (\(row))"] }
+        return ["DELETE FROM \(table) WHERE id = \(id)", "INSERT INTO \(table) VALUES (\(row))"]
     }
 
     private mutating func changeAccount(_ badShare: Double) -> [String] {
@@ -103,7 +110,7 @@ struct BankModel: Sendable {
             if following == .column { return remove(id) + insert(badShare: badShare) }
             accounts.append(nextAccount)
             nextAccount += 1
-            return ["UPDATE account SET id = \(nextAccount - 1), stamp = \(tick()) WHERE id = \(id)"]
+            return ["UPDATE \(table) SET id = \(nextAccount - 1), stamp = \(tick()) WHERE id = \(id)"]
         case 18:
             // Gone and back in one transaction.
             accounts.remove(at: index)
@@ -118,15 +125,15 @@ struct BankModel: Sendable {
         let name = random.pick(["Bo", "Cy", "Di"])
         let balance = random.chance(badShare) ? -Int64(1 + random.below(1_000)) : Int64(random.below(1_000_000))
         return [
-            "UPDATE account SET name = '\(name)', balance = \(balance), score = \(random.fraction()), "
+            "UPDATE \(table) SET name = '\(name)', balance = \(balance), score = \(random.fraction()), "
                 + "stamp = \(tick()) WHERE id = \(id)"
         ]
     }
 
     private mutating func remove(_ id: Int64) -> [String] {
         following == .column
-            ? ["UPDATE account SET gone = 1, stamp = \(tick()) WHERE id = \(id)"]
-            : ["DELETE FROM account WHERE id = \(id)"]
+            ? ["UPDATE \(table) SET gone = 1, stamp = \(tick()) WHERE id = \(id)"]
+            : ["DELETE FROM \(table) WHERE id = \(id)"]
     }
 
     // MARK: Entries
@@ -136,7 +143,7 @@ struct BankModel: Sendable {
         let id = nextEntry
         nextEntry += 1
         entries.append((id, account))
-        return ["INSERT INTO entry VALUES (\(id), \(account), \(amount ?? Int64(random.below(1_000))))"]
+        return ["INSERT INTO \(table) VALUES (\(id), \(account), \(amount ?? Int64(random.below(1_000))))"]
     }
 
     private mutating func changeEntry(_ badShare: Double) -> [String] {
@@ -150,19 +157,19 @@ struct BankModel: Sendable {
         let entry = entries[index]
         switch random.below(10) {
         case 0..<4: return enter()
-        case 4..<6: return ["UPDATE entry SET amount = \(random.below(1_000)) WHERE id = \(entry.id)"]
+        case 4..<6: return ["UPDATE \(table) SET amount = \(random.below(1_000)) WHERE id = \(entry.id)"]
         case 6:
             // The entry moves: two accounts change.
             let other = random.pick(accounts)
             entries[index].account = other
-            return ["UPDATE entry SET account_id = \(other) WHERE id = \(entry.id)"]
+            return ["UPDATE \(table) SET account_id = \(other) WHERE id = \(entry.id)"]
         case 7:
             // All of an account's entries go, and with them its row.
             entries.removeAll { $0.account == entry.account }
-            return ["DELETE FROM entry WHERE account_id = \(entry.account)"]
+            return ["DELETE FROM \(table) WHERE account_id = \(entry.account)"]
         default:
             entries.remove(at: index)
-            return ["DELETE FROM entry WHERE id = \(entry.id)"]
+            return ["DELETE FROM \(table) WHERE id = \(entry.id)"]
         }
     }
 }

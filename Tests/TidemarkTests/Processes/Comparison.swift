@@ -33,16 +33,23 @@ struct Comparison: Sendable {
         return parts.isEmpty ? "in step, \(compared) rows" : parts.joined(separator: " | ")
     }
 
-    /// Compares one version of a view; `nil` takes the one that readers are sent to.
+    /// Compares one version of a bank's view; `nil` takes the one that readers are sent to.
     static func make(_ stage: Stage, _ bank: BankView, version: Int? = nil) async throws -> Comparison {
         let view = try bank.compiled(project: Stage.project)
-        var number = version
-        if number == nil { number = try await stage.probe.currentVersion(of: bank.name) }
-        guard let number else { throw BankError("view \(bank.name) has no current version") }
         let (rows, bad) = try await bank.expected(from: stage.source, features: view.features)
-        let dump = try await stage.probe.dump(view, version: number)
-        var result = Comparison(rows, dump, bad: bad)
-        result.quarantine = try await stage.probe.quarantined(bank.name)
+        return try await make(stage, view, rows, bad: bad, version: version)
+    }
+
+    /// Compares one version of a view with the rows it must have.
+    static func make(
+        _ stage: Stage, _ view: FeatureView, _ rows: [String: [FeatureValue]], bad: Set<String> = [],
+        version: Int? = nil
+    ) async throws -> Comparison {
+        var number = version
+        if number == nil { number = try await stage.probe.currentVersion(of: view.name) }
+        guard let number else { throw BankError("view \(view.name) has no current version") }
+        var result = Comparison(rows, try await stage.probe.dump(view, version: number), bad: bad)
+        result.quarantine = try await stage.probe.quarantined(view.name)
         result.expectedQuarantine = bad
         return result
     }
@@ -63,7 +70,6 @@ struct Comparison: Sendable {
         for key in live.keys where rows[key] == nil && !bad.contains(key) { extra.append(key) }
     }
 
-    private init() {}
 }
 
 /// Requires that store and source are in step.

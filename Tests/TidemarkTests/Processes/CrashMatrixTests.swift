@@ -30,7 +30,7 @@ struct CrashCase: Sendable, CustomTestStringConvertible {
         switch moment {
         case .firstLoad:
             [("C0", 1)] + everyChunk + (following.loadsByRange ? [("C10", 2)] : []) + [("C11", 1)]
-        case .following: [("C0", 1)] + everyChunk
+        case .following: [("C0", 1)] + everyChunk + [("C9", 1)]
         // The request for the sweep takes a lease of its own.
         case .sweep: [("C0", 2)] + everyChunk + [("C12", 2)]
         case .flip:
@@ -84,7 +84,7 @@ private struct CrashRun {
     }
 
     mutating func run() async throws {
-        try await stage.source.commit(BankModel.schema(stage.source))
+        try await stage.source.commit(model.schema(stage.source))
         try await stage.source.commit(model.open(150))
         try stage.define(bank.definitions)
         try await stage.succeed("source", "install", bank.name, "--apply")
@@ -133,8 +133,10 @@ private struct CrashRun {
             try await stage.probe.overwrite(account, of: view, version: 1, with: "no row of ours")
         }
         switch crash.following {
-        case .column: try await stage.source.commit(["DELETE FROM account WHERE id IN (\(accounts[40]))"])
-        case .changes: try await stage.source.commit(["DELETE FROM entry WHERE account_id = \(accounts[40])"])
+        case .column:
+            try await stage.source.commit(["DELETE FROM \(crash.following.table) WHERE id IN (\(accounts[40]))"])
+        case .changes:
+            try await stage.source.commit(["DELETE FROM \(crash.following.table) WHERE account_id = \(accounts[40])"])
         case .tracked, .totals: break
         }
     }
