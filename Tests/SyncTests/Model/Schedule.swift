@@ -52,8 +52,8 @@ final class Schedule {
             sleep: { try await clock.sleep(until: clock.now + $0, tolerance: nil) },
             random: { jitter.withLock { $0.fraction() } })
         let chunkRows = 1 + random.below(5)
-        let chunksInFlight = 1 + random.below(3)
-        let (source, store) = (source, store)
+        let chunksInFlight = 1 + random.below(4)
+        let (source, store) = (source, UnevenStore(self.store, seed: seed ^ 0x5EED))
         engines = ["a", "b"].map { owner in
             var settings = SyncSettings(owner: owner)
             settings.chunkRows = chunkRows
@@ -67,7 +67,7 @@ final class Schedule {
         }
         self.random = random
         let crash = crash
-        store.setFaultHook { (operation, moment) throws(StoreError) in try crash.check(moment) }
+        self.store.setFaultHook { (operation, moment) throws(StoreError) in try crash.check(moment) }
     }
 
     /// What was done so far, for a failure's report.
