@@ -6,6 +6,8 @@ struct FlyingChunk: Sendable {
     let stateAfter: MarkerState
     /// Change records or entities it stands for.
     let readCount: Int
+    /// How many entities were erased when it was encoded.
+    let erasedCount: Int
 }
 
 /// A chunk that the store acknowledged.

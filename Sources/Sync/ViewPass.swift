@@ -154,7 +154,7 @@ final class ViewPass {
         let encoded = encoder.encode(page.rows, epoch: ahead.epoch, position: position, erased: erased)
         try judge(encoded)
         ahead.saw(eventTimes: encoded.eventTimes)
-        return FlyingChunk(encoded: encoded, stateAfter: ahead, readCount: page.count)
+        return FlyingChunk(encoded: encoded, stateAfter: ahead, readCount: page.count, erasedCount: erasedCount)
     }
 
     /// The position of a page from a reader without a horizon: later leases and later reads are larger.
@@ -255,10 +255,13 @@ final class ViewPass {
     /// written in between are found here, before they are marked.
     private func removeErasedMeanwhile(_ chunks: [FlyingChunk]) async throws {
         let count = try await context.erasures.count(entity: view.entity.name)
-        guard count != erasedCount else { return }
-        erasedCount = count
-        erased = try await context.erasures.digests(entity: view.entity.name)
-        let keys = chunks.flatMap(\.encoded.rows.keys).filter {
+        if count != erasedCount {
+            erasedCount = count
+            erased = try await context.erasures.digests(entity: view.entity.name)
+        }
+        let stale = chunks.filter { $0.erasedCount != erasedCount }
+        guard !stale.isEmpty else { return }
+        let keys = stale.flatMap(\.encoded.rows.keys).filter {
             erased.contains(context.erasures.digest($0, entity: view.entity.name))
         }
         _ = try await context.store.remove(keys, in: space)

@@ -236,7 +236,8 @@ final class Schedule {
         if result.contains("not applied") { try? await apply() }
     }
 
-    /// A service is stopped with a page in hand for longer than its lease, another takes over, the first goes on.
+    /// A service is stopped with a page in hand for longer than its lease, another takes over, the first goes on. Or it is
+    /// held for a moment, and an entity of its page is erased meanwhile.
     private func zombie() async {
         source.hold(afterReads: random.below(3))
         let first = random.below(2)
@@ -250,7 +251,9 @@ final class Schedule {
             }
             for _ in 0..<200 where !finished.isRaised && !source.isHolding { await Task.yield() }
             note("engine \(first) is stopped: \(source.isHolding)")
-            if source.isHolding {
+            if source.isHolding, random.chance(0.3) {
+                try? await erase()
+            } else if source.isHolding {
                 clock.advance(by: .seconds(31))
                 write()
                 await sync(1 - first, faults: false)
