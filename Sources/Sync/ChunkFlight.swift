@@ -45,3 +45,33 @@ struct ChunkFlight {
         return ready
     }
 }
+
+/// What a task of the pump comes back with.
+enum PumpEvent: Sendable {
+    case written(WrittenChunk)
+    case marked
+}
+
+/// Which settled chunks have a marker: one marker on its way at a time, the next stands for all that were settled meanwhile.
+struct MarkFlight {
+    private var waiting = 0
+    private var onTheirWay = 0
+
+    /// Chunks settled whose marker isn't acknowledged.
+    var unmarked: Int { waiting + onTheirWay }
+
+    mutating func settled(_ chunks: Int) {
+        waiting += chunks
+    }
+
+    /// Whether a marker has to be sent now.
+    mutating func begin() -> Bool {
+        guard onTheirWay == 0, waiting > 0 else { return false }
+        (onTheirWay, waiting) = (waiting, 0)
+        return true
+    }
+
+    mutating func acknowledged() {
+        onTheirWay = 0
+    }
+}
