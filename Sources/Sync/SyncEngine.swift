@@ -255,6 +255,10 @@ package struct SyncEngine: Sendable {
             let lag = try? await reader.lag(behind: ChangeCursor(text: pass.state.cursor))
         else { return }
         context.observer.observe(.lag(view: view.name, rows: lag.rows, seconds: lag.age?.inSeconds))
+        if reader.isExact {
+            context.observer.observe(
+                .horizon(source: view.source.from, seconds: lag.horizonAge?.inSeconds ?? 0))
+        }
     }
 
     /// The view as it was defined for a version.

@@ -92,15 +92,25 @@ extension PostgresPlan {
                 "SELECT count(*) FROM (\(query.sql)) AS _lag", query.parameters, deadline: deadline)
             count += rows.first?.first?.flatMap { Int64($0) } ?? 0
         }
-        guard count > 0 else { return SourceLag(rows: 0, age: nil) }
+        let horizon = try session.rows(Self.horizonAge, deadline: deadline).first?.first ?? nil
+        let horizonAge = horizon.flatMap { Int64($0) }.map { Duration.microseconds(max(0, $0)) }
+        guard count > 0 else { return SourceLag(rows: 0, age: nil, horizonAge: horizonAge) }
         let hasCommitTimes = try session.rows("SELECT current_setting('track_commit_timestamp')", deadline: deadline)
         var ages: [Int64] = []
         for query in statements.oldestTimes(behind: cursor, hasCommitTimes: hasCommitTimes.first?.first == "on") {
             let age = try session.rows(query.sql, query.parameters, deadline: deadline).first?.first ?? nil
             if let age = age.flatMap({ Int64($0) }) { ages.append(age) }
         }
-        return SourceLag(rows: min(count, SourceLag.countLimit), age: ages.max().map { .microseconds(max(0, $0)) })
+        return SourceLag(
+            rows: min(count, SourceLag.countLimit), age: ages.max().map { .microseconds(max(0, $0)) },
+            horizonAge: horizonAge)
     }
+
+    /// Of this database's writers: changes behind the oldest of them wait until it ends.
+    private static let horizonAge = """
+        SELECT (extract(epoch FROM clock_timestamp() - min(xact_start)) * 1000000)::bigint \
+        FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+        """
 
     private func watermarkLag(
         _ cursor: PostgresCursor, _ session: inout PostgresSession, _ deadline: ContinuousClock.Instant
