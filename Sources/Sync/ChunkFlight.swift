@@ -6,6 +6,8 @@ struct FlyingChunk: Sendable {
     let stateAfter: MarkerState
     /// Change records or entities it stands for.
     let readCount: Int
+    /// How many entities were erased when it was encoded.
+    let erasedCount: Int
 }
 
 /// A chunk that the store acknowledged.
@@ -41,5 +43,35 @@ struct ChunkFlight {
             nextReady += 1
         }
         return ready
+    }
+}
+
+/// What a task of the pump comes back with.
+enum PumpEvent: Sendable {
+    case written(WrittenChunk)
+    case marked
+}
+
+/// Which settled chunks have a marker: one marker on its way at a time, the next stands for all that were settled meanwhile.
+struct MarkFlight {
+    private var waiting = 0
+    private var onTheirWay = 0
+
+    /// Chunks settled whose marker isn't acknowledged.
+    var unmarked: Int { waiting + onTheirWay }
+
+    mutating func settled(_ chunks: Int) {
+        waiting += chunks
+    }
+
+    /// Whether a marker has to be sent now.
+    mutating func begin() -> Bool {
+        guard onTheirWay == 0, waiting > 0 else { return false }
+        (onTheirWay, waiting) = (waiting, 0)
+        return true
+    }
+
+    mutating func acknowledged() {
+        onTheirWay = 0
     }
 }

@@ -99,45 +99,68 @@ final class ViewPass {
     // MARK: The pump
 
     /// Reads pages through `read` (which moves the state it is given), writes them, and marks them in order.
+    ///
+    /// A marker waits in the store behind all chunks on their way, so reading goes on meanwhile: if it waited, the store
+    /// would run dry with each chunk. One marker is on its way at a time; it stands for all chunks settled before it.
     func pump(
         _ work: PassWork, mode: WriteMode, estimate: Int64?,
         read: (inout MarkerState) async throws -> (rows: RowChunk, count: Int)?
     ) async throws {
         var ahead = state
         var failure: (any Error)?
-        let session = session
-        let space = space
-        try await withThrowingTaskGroup(of: WrittenChunk.self) { group in
+        let limit = context.settings.chunksInFlight
+        try await withThrowingTaskGroup(of: PumpEvent.self) { group in
             var flight = ChunkFlight()
+            var marks = MarkFlight()
             var ended = false
             while true {
-                while !ended, flight.count < context.settings.chunksInFlight {
+                if marks.begin() { try sendMarker(&group) }
+                while !ended, flight.count < limit, marks.unmarked < limit {
                     do {
                         guard let chunk = try await nextChunk(work, &ahead, read) else {
                             ended = true
                             break
                         }
-                        let index = flight.add(chunk)
-                        let rows = chunk.encoded.rows
-                        group.addTask {
-                            CrashPoint.someCommandsSent.reached()
-                            let outcomes =
-                                rows.count == 0 ? [] : try await session.write(rows, in: space, mode: mode)
-                            return WrittenChunk(index: index, outcomes: outcomes)
-                        }
-                        CrashPoint.rowsSent.reached()
+                        send(chunk.encoded.rows, index: flight.add(chunk), mode, &group)
                     } catch {
                         // What was read before the failure is still written and marked.
                         failure = error
                         ended = true
                     }
                 }
-                guard flight.count > 0, let written = try await group.next() else { break }
-                let ready = flight.acknowledge(written)
-                if !ready.isEmpty { try await settle(ready, work, mode, estimate) }
+                guard flight.count > 0 || marks.unmarked > 0, let event = try await group.next() else { break }
+                switch event {
+                case .marked: marks.acknowledged()
+                case .written(let written):
+                    let ready = flight.acknowledge(written)
+                    if !ready.isEmpty { try await settle(ready, work, mode, estimate) }
+                    marks.settled(ready.count)
+                }
             }
         }
         if let failure { throw failure }
+    }
+
+    private func send(
+        _ rows: RowBatch, index: Int, _ mode: WriteMode, _ group: inout ThrowingTaskGroup<PumpEvent, any Error>
+    ) {
+        let (session, space) = (session, space)
+        group.addTask {
+            CrashPoint.someCommandsSent.reached()
+            let outcomes = rows.count == 0 ? [] : try await session.write(rows, in: space, mode: mode)
+            return .written(WrittenChunk(index: index, outcomes: outcomes))
+        }
+        CrashPoint.rowsSent.reached()
+    }
+
+    private func sendMarker(_ group: inout ThrowingTaskGroup<PumpEvent, any Error>) throws {
+        let (session, space) = (session, space)
+        let marker = try nextMarker()
+        group.addTask {
+            try await session.advance(space, to: marker)
+            CrashPoint.markerAcknowledged.reached()
+            return .marked
+        }
     }
 
     private func nextChunk(
@@ -154,7 +177,7 @@ final class ViewPass {
         let encoded = encoder.encode(page.rows, epoch: ahead.epoch, position: position, erased: erased)
         try judge(encoded)
         ahead.saw(eventTimes: encoded.eventTimes)
-        return FlyingChunk(encoded: encoded, stateAfter: ahead, readCount: page.count)
+        return FlyingChunk(encoded: encoded, stateAfter: ahead, readCount: page.count, erasedCount: erasedCount)
     }
 
     /// The position of a page from a reader without a horizon: later leases and later reads are larger.
@@ -198,7 +221,6 @@ final class ViewPass {
         state = next
         if work == .load { CrashPoint.loadChunkWritten.reached() }
         if work == .sweep { CrashPoint.sweepChunkWritten.reached() }
-        try await mark()
         context.observer.observe(
             .progress(
                 view: view.name, version: space.version, work: work,
@@ -209,13 +231,18 @@ final class ViewPass {
 
     /// Writes the marker behind everything acknowledged so far.
     func mark() async throws {
+        try await session.advance(space, to: try nextMarker())
+        CrashPoint.markerAcknowledged.reached()
+    }
+
+    /// The marker behind everything acknowledged so far. It has to be written before the next one.
+    private func nextMarker() throws -> Marker {
         CrashPoint.beforeMarker.reached()
         state.sequence += 1
         state.token = session.lease.token
         state.updatedAt = context.time.wall()
         CrashPoint.markerSent.reached()
-        try await session.advance(space, to: try state.marker())
-        CrashPoint.markerAcknowledged.reached()
+        return try state.marker()
     }
 
     private func tally(_ chunk: FlyingChunk, _ outcomes: [WriteOutcome], _ work: PassWork) {
@@ -255,10 +282,13 @@ final class ViewPass {
     /// written in between are found here, before they are marked.
     private func removeErasedMeanwhile(_ chunks: [FlyingChunk]) async throws {
         let count = try await context.erasures.count(entity: view.entity.name)
-        guard count != erasedCount else { return }
-        erasedCount = count
-        erased = try await context.erasures.digests(entity: view.entity.name)
-        let keys = chunks.flatMap(\.encoded.rows.keys).filter {
+        if count != erasedCount {
+            erasedCount = count
+            erased = try await context.erasures.digests(entity: view.entity.name)
+        }
+        let stale = chunks.filter { $0.erasedCount != erasedCount }
+        guard !stale.isEmpty else { return }
+        let keys = stale.flatMap(\.encoded.rows.keys).filter {
             erased.contains(context.erasures.digest($0, entity: view.entity.name))
         }
         _ = try await context.store.remove(keys, in: space)

@@ -44,9 +44,11 @@ extension SQLiteQueries {
                     }
                     entities += 1
                     last = key
-                case .success, .failure: break
+                    // Rows of one entity come one behind the other.
+                    builder.add(statement, ofNew: key) { "row \(rows) behind \(key.text)" }
+                case .success, .failure:
+                    builder.add(statement) { "row \(rows) behind \(last?.text ?? "the first")" }
                 }
-                builder.add(statement) { "row \(rows) behind \(last?.text ?? "the first")" }
             }
             if rows >= rowLimit { return nil }
         }
