@@ -96,16 +96,8 @@ package final class RedisPeer: Sendable {
         let path = "\(directory)/peer.sock"
         url = "redis+unix://\(path)"
         listener = try listen(at: path)
-        let work = Work(listener: listener, script: script)
-        var thread = pthread_t()
-        let argument = unsafe Unmanaged.passRetained(work).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, serve, argument)
-        guard status == 0 else {
-            // The thread would have released it.
-            unsafe Unmanaged<Work>.fromOpaque(argument).release()
-            throw RedisServer.Failure(text: "no thread: errno \(status)")
-        }
-        pthread_detach(thread)
+        let listener = listener
+        try startThread { serve(listener, script) }
     }
 
     /// Listens for the duration of `body`.
@@ -162,24 +154,12 @@ package final class Gate: Sendable {
     }
 }
 
-private final class Work: Sendable {
-    let listener: Int32
-    let script: RedisPeer.Script
-
-    init(listener: Int32, script: @escaping RedisPeer.Script) {
-        self.listener = listener
-        self.script = script
-    }
-}
-
-private func serve(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument = unsafe argument else { return nil }
-    let work = unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
-    defer { close(work.listener) }
+private func serve(_ listener: Int32, _ script: RedisPeer.Script) {
+    defer { close(listener) }
     while true {
-        let descriptor = accept(work.listener, nil, nil)
-        guard descriptor >= 0 else { return nil }
-        work.script(RedisPeer.Connection(descriptor: descriptor))
+        let descriptor = accept(listener, nil, nil)
+        guard descriptor >= 0 else { return }
+        script(RedisPeer.Connection(descriptor: descriptor))
         close(descriptor)
     }
 }

@@ -51,10 +51,10 @@ package final class RedisServer: Sendable {
     package static func with<Result>(
         _ options: Options = Options(), _ body: (RedisServer) async throws -> Result
     ) async throws -> Result {
-        let server = try RedisServer(options)
+        let server = try await onOwnThread { try RedisServer(options) }
         do {
             let result = try await body(server)
-            server.remove()
+            try await onOwnThread { server.remove() }
             return result
         } catch {
             server.remove()

@@ -50,7 +50,7 @@ struct RedisDiagnosisTests {
         try await RedisServer.with(options) { server in
             var endpoint = server.topology.primary
             (endpoint.user, endpoint.password) = ("limited", "any")
-            let store = try await RedisStore(configuration: .init(project: "shop", topology: RedisTopology(endpoint)))
+            let store = try await RedisStore(configuration: patientConfiguration(endpoint))
             let findings = try await store.diagnose()
             let text = findings.first { $0.check == "redis.permissions" }?.text
             #expect(text?.contains("+hset +scan +info") == true || text?.contains("+hset +info +scan") == true)

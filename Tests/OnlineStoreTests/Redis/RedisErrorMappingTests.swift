@@ -7,9 +7,8 @@ import TidemarkTesting
 /// What a session's caller is told about error replies and about answers that no Redis gives.
 @Suite(.timeLimit(.minutes(1)))
 struct RedisErrorMappingTests {
-    /// Answers the handshake, and every call of a script with `answer`.
-    private func withSession(_ answer: String, _ body: (any StoreSession, RedisStore) async throws -> Void) async throws
-    {
+    /// Answers the handshake, and every call of a script with `answer`. Serves one connection at a time.
+    private func withPeer(_ answer: String, _ body: (RedisStore) async throws -> Void) async throws {
         try await RedisPeer.with { peer in
             while let command = peer.readCommand() {
                 let name = String(decoding: command[0], as: UTF8.self)
@@ -18,9 +17,16 @@ struct RedisErrorMappingTests {
         } _: { peer in
             var configuration = try RedisStore.Configuration(project: "shop", url: peer.url)
             configuration.connectTimeout = .seconds(10)
+            configuration.callTimeout = .seconds(20)
             let store = try await RedisStore(configuration: configuration)
-            try await body(try await store.openSession(Lease(name: "v", owner: "a", token: 1)), store)
+            try await body(store)
             await store.close()
+        }
+    }
+
+    private func withSession(_ answer: String, _ body: (any StoreSession) async throws -> Void) async throws {
+        try await withPeer(answer) { store async throws in
+            try await body(try await store.openSession(Lease(name: "v", owner: "a", token: 1)))
         }
     }
 
@@ -46,7 +52,7 @@ struct RedisErrorMappingTests {
         ("FENCED a newer lease exists", .fenced, true),
     ])
     func errorReplyTellsWhatToDo(_ text: String, _ expected: StoreError.Code, _ survives: Bool) async throws {
-        try await withSession("-\(text)\r\n") { session, _ async throws in
+        try await withSession("-\(text)\r\n") { session async throws in
             let first = await writeCode(session)
             #expect(first == expected)
             let second = await writeCode(session)
@@ -56,7 +62,7 @@ struct RedisErrorMappingTests {
 
     @Test(arguments: ["$1\r\n9\r\n", "$2\r\n11\r\n", "$0\r\n\r\n", "$-1\r\n", ":1\r\n", "*0\r\n", "!\r\n"])
     func answerThatMakesNoSenseEndsTheSession(_ answer: String) async throws {
-        try await withSession(answer) { session, _ async throws in
+        try await withSession(answer) { session async throws in
             let first = await writeCode(session)
             #expect(first == .sessionLost)
             let second = await writeCode(session)
@@ -65,7 +71,7 @@ struct RedisErrorMappingTests {
     }
 
     @Test func sharedConnectionIsReplacedAfterAnAnswerThatMakesNoSense() async throws {
-        try await withSession(":1\r\n") { _, store async throws in
+        try await withPeer(":1\r\n") { store async throws in
             for _ in 0..<3 {
                 let code = await code { () throws(StoreError) in try await store.read([key(1)], in: space) }
                 #expect(code == .corrupt)

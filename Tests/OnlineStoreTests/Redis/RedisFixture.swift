@@ -12,11 +12,7 @@ func withStore(
     _ body: (RedisStore, RedisServer) async throws -> Void
 ) async throws {
     try await RedisServer.with(options) { server in
-        var configuration = RedisStore.Configuration(project: "shop", topology: server.topology)
-        configuration.connectTimeout = .seconds(10)
-        configuration.callTimeout = .seconds(20)
-        configuration.writeTimeout = .seconds(20)
-        configuration.connectsPerSecond = 1_000
+        var configuration = patientConfiguration(server.topology.primary)
         change(&configuration)
         let store = try await RedisStore(configuration: configuration)
         do { try await body(store, server) } catch {
@@ -25,6 +21,16 @@ func withStore(
         }
         await store.close()
     }
+}
+
+/// Limits of time that a busy machine doesn't reach.
+func patientConfiguration(_ endpoint: RedisEndpoint) -> RedisStore.Configuration {
+    var configuration = RedisStore.Configuration(project: "shop", topology: RedisTopology(endpoint))
+    configuration.connectTimeout = .seconds(10)
+    configuration.callTimeout = .seconds(20)
+    configuration.writeTimeout = .seconds(20)
+    configuration.connectsPerSecond = 1_000
+    return configuration
 }
 
 /// A session under a lease of its own.

@@ -187,7 +187,7 @@ struct RedisSessionTests {
         try await RedisServer.with(options) { server in
             var endpoint = server.topology.primary
             (endpoint.user, endpoint.password) = ("limited", "secret")
-            let store = try await RedisStore(configuration: .init(project: "shop", topology: RedisTopology(endpoint)))
+            let store = try await RedisStore(configuration: patientConfiguration(endpoint))
             let session = try await store.openSession(Lease(name: "v", owner: "a", token: 1))
             #expect(await writeCode(session, batch()) == .misconfigured)
             #expect(try await store.read([key(0)], in: space) == [nil])
@@ -212,7 +212,7 @@ struct RedisSessionTests {
         try await RedisServer.with(options) { server in
             var endpoint = server.topology.primary
             endpoint.password = "hunter2"
-            let store = try await RedisStore(configuration: .init(project: "shop", topology: RedisTopology(endpoint)))
+            let store = try await RedisStore(configuration: patientConfiguration(endpoint))
             for _ in 0..<3 {
                 let error = await failure { () throws(StoreError) in try await store.read([key(0)], in: space) }
                 #expect(error?.code == .misconfigured)
