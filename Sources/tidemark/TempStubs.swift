@@ -1,3 +1,0 @@
-import Extraction
-
-func CSVConnector(folder: String) -> any SourceConnector { SQLiteConnector(path: folder) }
