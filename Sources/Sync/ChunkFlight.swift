@@ -6,7 +6,7 @@ struct FlyingChunk: Sendable {
     let stateAfter: MarkerState
     /// Change records or entities it stands for.
     let readCount: Int
-    /// How many entities were erased when it was encoded.
+    /// How many entities were listed as erased when it was packed.
     let erasedCount: Int
 }
 
@@ -14,12 +14,14 @@ struct FlyingChunk: Sendable {
 struct WrittenChunk: Sendable {
     let index: Int
     let outcomes: [WriteOutcome]
+    /// How many entities were listed as erased once its rows were in the store.
+    let erasedCount: Int
 }
 
 /// Chunks in flight: added in reading order, acknowledged in any order, handed on in reading order.
 struct ChunkFlight {
     private var chunks: [Int: FlyingChunk] = [:]
-    private var acknowledged: [Int: [WriteOutcome]] = [:]
+    private var acknowledged: [Int: WrittenChunk] = [:]
     private var nextIndex = 0
     private var nextReady = 0
 
@@ -33,13 +35,13 @@ struct ChunkFlight {
     }
 
     /// Notes an acknowledgement; returns the chunks that all chunks before them are acknowledged of.
-    mutating func acknowledge(_ written: WrittenChunk) -> [(chunk: FlyingChunk, outcomes: [WriteOutcome])] {
-        acknowledged[written.index] = written.outcomes
-        var ready: [(chunk: FlyingChunk, outcomes: [WriteOutcome])] = []
-        while let outcomes = acknowledged.removeValue(forKey: nextReady),
+    mutating func acknowledge(_ written: WrittenChunk) -> [(chunk: FlyingChunk, written: WrittenChunk)] {
+        acknowledged[written.index] = written
+        var ready: [(chunk: FlyingChunk, written: WrittenChunk)] = []
+        while let written = acknowledged.removeValue(forKey: nextReady),
             let chunk = chunks.removeValue(forKey: nextReady)
         {
-            ready.append((chunk, outcomes))
+            ready.append((chunk, written))
             nextReady += 1
         }
         return ready

@@ -121,7 +121,7 @@ final class ViewPass {
                             ended = true
                             break
                         }
-                        send(chunk.encoded.rows, index: flight.add(chunk), mode, &group)
+                        send(chunk, index: flight.add(chunk), mode, &group)
                     } catch {
                         // What was read before the failure is still written and marked.
                         failure = error
@@ -142,13 +142,19 @@ final class ViewPass {
     }
 
     private func send(
-        _ rows: RowBatch, index: Int, _ mode: WriteMode, _ group: inout ThrowingTaskGroup<PumpEvent, any Error>
+        _ chunk: FlyingChunk, index: Int, _ mode: WriteMode, _ group: inout ThrowingTaskGroup<PumpEvent, any Error>
     ) {
         let (session, space) = (session, space)
+        let (erasures, entity) = (context.erasures, view.entity.name)
         group.addTask {
             CrashPoint.someCommandsSent.reached()
-            let outcomes = rows.count == 0 ? [] : try await session.write(rows, in: space, mode: mode)
-            return .written(WrittenChunk(index: index, outcomes: outcomes))
+            let rows = chunk.encoded.rows
+            if rows.count == 0 {
+                return .written(WrittenChunk(index: index, outcomes: [], erasedCount: chunk.erasedCount))
+            }
+            let outcomes = try await session.write(rows, in: space, mode: mode)
+            let erasedCount = try await erasures.count(entity: entity)
+            return .written(WrittenChunk(index: index, outcomes: outcomes, erasedCount: erasedCount))
         }
         CrashPoint.rowsSent.reached()
     }
@@ -177,7 +183,8 @@ final class ViewPass {
         let encoded = encoder.encode(page.rows, epoch: ahead.epoch, position: position, erased: erased)
         try judge(encoded)
         ahead.saw(eventTimes: encoded.eventTimes)
-        return FlyingChunk(encoded: encoded, stateAfter: ahead, readCount: page.count, erasedCount: erasedCount)
+        return FlyingChunk(
+            encoded: encoded, stateAfter: ahead, readCount: page.count, erasedCount: erasedCount)
     }
 
     /// The position of a page from a reader without a horizon: later leases and later reads are larger.
@@ -201,13 +208,14 @@ final class ViewPass {
     // MARK: Behind the acknowledgement
 
     private func settle(
-        _ chunks: [(chunk: FlyingChunk, outcomes: [WriteOutcome])], _ work: PassWork, _ mode: WriteMode,
+        _ chunks: [(chunk: FlyingChunk, written: WrittenChunk)], _ work: PassWork, _ mode: WriteMode,
         _ estimate: Int64?
     ) async throws {
         CrashPoint.rowsAcknowledged.reached()
         ledger.note(work)
         var next = state
-        for (chunk, outcomes) in chunks {
+        for (chunk, written) in chunks {
+            let outcomes = written.outcomes
             tally(chunk, outcomes, work)
             let sequence = next.sequence
             var sweep = chunk.stateAfter.sweep
@@ -217,7 +225,7 @@ final class ViewPass {
             next.sweep = sweep
             try await quarantine(chunk.encoded)
         }
-        try await removeErasedMeanwhile(chunks.map(\.chunk))
+        try await removeErasedMeanwhile(chunks.filter { $0.chunk.erasedCount != $0.written.erasedCount }.map(\.chunk))
         state = next
         if work == .load { CrashPoint.loadChunkWritten.reached() }
         if work == .sweep { CrashPoint.sweepChunkWritten.reached() }
@@ -279,16 +287,13 @@ final class ViewPass {
     }
 
     /// An erasure that came while chunks were in flight: it listed the entity first and removed its rows then, so rows
-    /// written in between are found here, before they are marked.
+    /// written in between are found here, before they are marked. Each chunk is held against the list it was packed under:
+    /// that a chunk before it was cleaned says nothing of it.
     private func removeErasedMeanwhile(_ chunks: [FlyingChunk]) async throws {
-        let count = try await context.erasures.count(entity: view.entity.name)
-        if count != erasedCount {
-            erasedCount = count
-            erased = try await context.erasures.digests(entity: view.entity.name)
-        }
-        let stale = chunks.filter { $0.erasedCount != erasedCount }
-        guard !stale.isEmpty else { return }
-        let keys = stale.flatMap(\.encoded.rows.keys).filter {
+        guard !chunks.isEmpty else { return }
+        erasedCount = try await context.erasures.count(entity: view.entity.name)
+        erased = try await context.erasures.digests(entity: view.entity.name)
+        let keys = chunks.flatMap(\.encoded.rows.keys).filter {
             erased.contains(context.erasures.digest($0, entity: view.entity.name))
         }
         _ = try await context.store.remove(keys, in: space)

@@ -20,6 +20,8 @@ struct SQLiteChunkBuilder {
     private var chunk = RowChunk()
     private var entries: [EntityKey: Entry] = [:]
     private var asked: [EntityKey]?
+    /// At least as many as were asked for and not seen.
+    private var awaitedCount = 0
     private var deadRows: Set<Int> = []
     private var deadRemovals: Set<Int> = []
 
@@ -44,7 +46,11 @@ struct SQLiteChunkBuilder {
         asked = (asked ?? []) + keys
         for key in keys {
             // Nearly all are new: one look-up puts them in.
-            if let known = entries.updateValue(.awaited, forKey: key) { entries[key] = known }
+            if let known = entries.updateValue(.awaited, forKey: key) {
+                entries[key] = known
+            } else {
+                awaitedCount += 1
+            }
         }
     }
 
@@ -72,6 +78,7 @@ struct SQLiteChunkBuilder {
     }
 
     private mutating func take(_ row: SQLiteStatement, _ key: EntityKey, _ entry: Entry?, _ place: () -> String) {
+        if case .awaited = entry { awaitedCount -= 1 }
         if checksWatermark, let column = layout.watermarkColumn, let watermark = layout.watermark,
             let broken = SQLiteConversion.watermarkFault(row, column, watermark, style: nil, future: future)
         {
@@ -167,7 +174,7 @@ struct SQLiteChunkBuilder {
 
     /// The chunk. Asked-for entities without a row are removed.
     consuming func finish() -> RowChunk {
-        for key in asked ?? [] {
+        for key in asked ?? [] where awaitedCount > 0 {
             guard case .awaited = entries[key] else { continue }
             entries[key] = .removal(chunk.removed.count)
             chunk.removed.append(Removal(key: key))
