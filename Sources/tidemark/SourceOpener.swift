@@ -6,7 +6,9 @@ enum SourceOpener {
     static func open(_ source: SourceConfig, configPath: String) async throws -> any SourceConnector {
         switch source.url.scheme {
         case .sqlite:
-            return SQLiteConnector(path: ConfigFiles.resolve(source.url.path, from: configPath))
+            return SQLiteConnector(
+                path: ConfigFiles.resolve(source.url.path, from: configPath),
+                options: .init(statementTimeout: source.statementTimeout, busyTimeout: source.lockTimeout))
         case .csv:
             return CSVConnector(folder: ConfigFiles.resolve(source.url.path, from: configPath))
         case .postgresql:
