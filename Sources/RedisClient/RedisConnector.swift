@@ -45,9 +45,21 @@ struct RedisConnector: Sendable {
             }
         return channel.flatMapErrorThrowing { error in
             if let error = error as? RedisError { throw error }
-            throw RedisError(.connectionFailed, "no connection to the server", detail: "\(error)")
+            throw RedisError(
+                .connectionFailed, "no connection to the server", detail: "\(endpoint): \(Self.reason(error))")
         }.flatMap { channel in
             greet(channel, deadline: deadline)
+        }
+    }
+
+    /// Why a connection could not be made, in the system's words.
+    private static func reason(_ error: any Error) -> String {
+        switch error {
+        case let error as IOError: unsafe String(cString: strerror(error.errnoCode))
+        case is ChannelError: "no answer in time"
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { reason($0.error) } ?? "the host's name is not known"
+        default: "\(error)"
         }
     }
 

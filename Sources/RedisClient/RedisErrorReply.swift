@@ -87,6 +87,7 @@ package struct RedisErrorReply: Hashable, Sendable {
         for scalar in raw.unicodeScalars.prefix(200) {
             text.unicodeScalars.append(scalar.value < 0x20 || scalar.value == 0x7f ? " " : scalar)
         }
+        if let script = text.firstRange(of: " script: ") { text = String(text[..<script.lowerBound]) }
         for echo in [", with args beginning with", "unknown command", "Unknown subcommand"] {
             if let range = text.firstRange(of: echo) { text = String(text[..<range.upperBound]) }
         }

@@ -23,8 +23,25 @@ extension SyncEngine {
     }
 
     /// Sets the watermark of every synced version. The next pass reads on from there.
-    package func setWatermark(_ view: String, to cursor: String) async throws {
-        try await changeMarkers(of: view) { $0.cursor = cursor }
+    ///
+    /// - Throws: `SyncError.refused` for a watermark that the view's source can't read on from; nothing is changed then.
+    package func setWatermark(_ name: String, to cursor: String) async throws {
+        guard let versions = try await context.catalog.versions(of: name) else {
+            throw SyncError.notApplied("view \(name)")
+        }
+        for version in versions.synced {
+            let reader = try await connector(of: definition(of: version)).open(definition(of: version))
+            do {
+                _ = try await reader.lag(behind: ChangeCursor(text: cursor))
+                await reader.close()
+            } catch {
+                await reader.close()
+                guard error.code == .misconfigured else { throw error }
+                throw SyncError.refused(
+                    "\(error.message): \(error.detail); `tidemark watermark get \(name)` prints the present one")
+            }
+        }
+        try await changeMarkers(of: name) { $0.cursor = cursor }
     }
 
     /// Forgets how far every synced version got: the next pass loads all rows again, over the ones that are there.

@@ -13,7 +13,7 @@ package enum SyncError: Error, Sendable {
     /// Another service holds the view's lease.
     case leaseHeld(view: String, owner: String)
     /// A source or the store failed too often in a row; it is left alone for a while.
-    case breakerOpen(name: String, retryAfter: Duration)
+    case breakerOpen(name: String, retryAfter: Duration, cause: String)
     /// An operator paused the view.
     case paused(view: String)
     /// Nothing is applied, or not this view.
@@ -69,11 +69,17 @@ extension SyncError: CustomStringConvertible {
             "view \(view) is stopped: its quarantine holds \(limit) rows, its limit. See `tidemark quarantine list \(view)`; "
                 + "mend and `retry`, or `drop`"
         case .leaseHeld(let view, let owner): "view \(view) is being synced by \(owner)"
-        case .breakerOpen(let name, let wait):
-            "\(name) failed too often in a row and is left alone for another \(wait.spelling)"
+        case .breakerOpen(let name, let wait, let cause):
+            "\(name) failed too often in a row and is left alone for \(Self.rounded(wait)); the last failure: \(cause)"
         case .paused(let view): "view \(view) is paused; `tidemark resume \(view)` lets it go on"
         case .notApplied(let what): "\(what) is not applied to this store; run `tidemark apply`"
         case .refused(let text): text
         }
+    }
+
+    /// Whole seconds, one at least: nobody waits by the microsecond.
+    private static func rounded(_ wait: Duration) -> String {
+        let seconds = max(1, Int64(wait.inSeconds.rounded(.up)))
+        return seconds == 1 ? "1 second" : "\(seconds) seconds"
     }
 }

@@ -7,6 +7,8 @@ import Synchronization
 package final class SyncGuards: Sendable {
     private final class Guard: Sendable {
         let breaker: Mutex<Breaker>
+        /// What the dependency said when it failed last.
+        let lastFailure = Mutex("unknown")
 
         init(_ breaker: consuming Breaker) {
             self.breaker = Mutex(breaker)
@@ -42,13 +44,16 @@ package final class SyncGuards: Sendable {
         let permit: Breaker.Permit
         switch entry.breaker.withLock({ $0.admit(at: time.now()) }) {
         case .pass(let granted): permit = granted
-        case .refuse(let wait): throw SyncError.breakerOpen(name: name, retryAfter: wait)
+        case .refuse(let wait):
+            let cause = entry.lastFailure.withLock { $0 }
+            throw SyncError.breakerOpen(name: name, retryAfter: wait, cause: cause)
         }
         do {
             let result = try await body()
             finish(entry, name, permit, .success)
             return result
         } catch {
+            if isFault(error) { entry.lastFailure.withLock { $0 = "\(error)" } }
             finish(entry, name, permit, isFault(error) ? .failure : .ignored)
             throw error
         }

@@ -1,5 +1,6 @@
 import FeatureModel
 import Foundation
+import Glibc
 
 /// Reads what the config names, with limits.
 enum ConfigFiles {
@@ -8,27 +9,38 @@ enum ConfigFiles {
     /// The most definition files of a project.
     static let maximumFiles = 1_000
 
-    /// The bytes of a regular file.
+    /// The bytes of a regular file. A pipe or a device is refused instead of waited for.
     static func read(_ path: String, what: String) throws -> [UInt8] {
-        let attributes: [FileAttributeKey: Any]
-        do {
-            attributes = try FileManager.default.attributesOfItem(
-                atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
-        } catch {
-            throw UsageError("\(path): \(what) is not there; `tidemark --help` tells where it is looked for")
+        let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { throw UsageError("\(path): \(what) is not there; \(Self.advice)") }
+            let reason = unsafe String(cString: strerror(errno))
+            throw UsageError("\(path): \(what) can't be read: \(reason); check its permissions")
         }
-        guard attributes[.type] as? FileAttributeType == .typeRegular else {
-            throw UsageError("\(path): \(what) is no regular file")
+        defer { Glibc.close(descriptor) }
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw UsageError("\(path): \(what) is no regular file; \(Self.advice)")
         }
-        let size = (attributes[.size] as? NSNumber)?.intValue ?? 0
-        guard size <= maximumBytes else {
-            throw UsageError("\(path): \(what) has \(size) bytes, more than the \(maximumBytes) allowed")
+        guard status.st_size <= maximumBytes else {
+            throw UsageError("\(path): \(what) has \(status.st_size) bytes, more than the \(maximumBytes) allowed")
         }
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw UsageError("\(path): \(what) can't be read; check its permissions")
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        // A file that grows meanwhile ends at the limit too.
+        while bytes.count <= maximumBytes {
+            let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else {
+                throw UsageError("\(path): \(what) can't be read: \(unsafe String(cString: strerror(errno)))")
+            }
+            if count == 0 { break }
+            bytes += buffer.prefix(count)
         }
-        return Array(data)
+        return bytes
     }
+
+    private static let advice = "`tidemark --help` tells where the config is looked for"
 
     /// A path of the config, relative to the config's folder.
     static func resolve(_ path: String, from configPath: String) -> String {

@@ -30,7 +30,8 @@ import Glibc
                 name: "Rows",
                 subcommands: [LookupCommand.self, ExplainCommand.self, EraseCommand.self, QuarantineCommand.self]),
             CommandGroup(
-                name: "Operation", subcommands: [DoctorCommand.self, SeedCommand.self, ImportCommand.self]),
+                name: "Operation",
+                subcommands: [DoctorCommand.self, SeedCommand.self, ImportCommand.self, VersionCommand.self]),
         ])
 
     @OptionGroup var global: GlobalOptions
@@ -45,7 +46,10 @@ import Glibc
             } else {
                 try command.run()
             }
+            try Console.flush()
         } catch let ending as Ending {
+            // What was printed before counts less than how it ended.
+            try? Console.flush()
             Glibc.exit(ending.code)
         } catch {
             let code = exitCode(for: error)
@@ -54,7 +58,7 @@ import Glibc
                 print(message)
                 Glibc.exit(0)
             }
-            Console.error(message)
+            Console.error(Mistyping.words(message, arguments: Array(CommandLine.arguments.dropFirst())))
             Glibc.exit(code == .validationFailure ? Ending.usage.code : Ending.failed.code)
         }
     }

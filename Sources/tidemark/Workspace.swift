@@ -141,6 +141,16 @@ final class Workspace: Sendable {
         try await erasureFile?.merge(into: engine.context.erasures, at: engine.context.time.wall())
     }
 
+    /// Learns what is applied, and changes nothing.
+    ///
+    /// - Throws: `SyncError.notApplied` for a store that nothing was applied to.
+    func readApplied() async throws {
+        guard let record = try await engine().context.catalog.catalog()?.record else {
+            throw SyncError.notApplied("project \(config.project)")
+        }
+        opened.withLock { $0.appliedViews = record.views }
+    }
+
     /// Refuses names that are not applied.
     func checkApplied(_ names: [String]) async throws {
         for name in names where !appliedViews.contains(name) {

@@ -29,8 +29,9 @@ struct Validate: ProjectCommand {
         }
         let features = catalog.views.map(\.features.count).reduce(0, +)
         print(
-            "\(workspace.configPath) and \(workspace.definitionFiles.count) definition files are right: "
-                + "\(catalog.views.count) views, \(features) features, \(catalog.services.count) services")
+            "\(workspace.configPath) and \(Words.count(workspace.definitionFiles.count, "definition file")) are right: "
+                + "\(Words.count(catalog.views.count, "view")), \(Words.count(features, "feature")), "
+                + Words.count(catalog.services.count, "service"))
     }
 }
 
@@ -53,7 +54,9 @@ struct Plan: ProjectCommand {
         for plan in plans { print(PlanText.describe(plan)) }
         let changes = plans.filter { $0.action != .none }.count
         print(
-            changes == 0 ? "Nothing to apply." : "\(changes) of \(plans.count) views change; `tidemark apply` does it.")
+            changes == 0
+                ? "Nothing to apply."
+                : "\(changes) of \(Words.count(plans.count, "view")) to change; `tidemark apply` does it.")
     }
 }
 
@@ -95,6 +98,14 @@ struct SchemaCommand: ParsableCommand {
         case .config: print(ConfigSchema.json(), terminator: "")
         case .definitions: print(DefinitionsSchema.json(), terminator: "")
         }
+    }
+}
+
+struct VersionCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")
+
+    func run() {
+        print(Tidemark.version)
     }
 }
 

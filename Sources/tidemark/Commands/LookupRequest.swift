@@ -16,7 +16,7 @@ extension EntityKeyValue {
 /// Turns what was typed into a lookup's plan and entities.
 enum LookupRequest {
     /// The plan over the versions that are read.
-    static func plan(_ engine: SyncEngine, features: String?, service: String?) async throws -> LookupPlan {
+    static func plan(_ engine: SyncEngine, features: [String], service: String?) async throws -> LookupPlan {
         guard let record = try await engine.context.catalog.catalog()?.record else {
             throw SyncError.notApplied("project \(engine.context.project)")
         }
@@ -24,12 +24,11 @@ enum LookupRequest {
         if let service {
             guard let listed = record.services[service] else {
                 throw LookupError(
-                    "there is no service \(service); there are: \(record.services.keys.sorted().joined(separator: ", "))"
-                )
+                    "there is no service \(service)\(Nearest.hint(service, among: Array(record.services.keys)))")
             }
             names = listed
         } else {
-            names = (features ?? "").split(separator: ",").map(String.init)
+            names = features.joined(separator: ",").split(separator: ",").map(String.init)
         }
         let references = try names.map { name in
             let parts = name.split(separator: ":", omittingEmptySubsequences: false)
@@ -72,7 +71,8 @@ enum LookupRequest {
             values[name, default: []] += try parts.map { try value($0, column) }
         }
         for column in columns where values[column.name]?.isEmpty ?? true {
-            throw UsageError("--entity \(column.name)=… is missing")
+            let known = columns.map(\.name).joined(separator: ", ")
+            throw UsageError("--entity \(column.name)=… is missing; the keys are: \(known)")
         }
         let counts = Set(values.values.map(\.count))
         guard counts.count == 1, let count = counts.first else {

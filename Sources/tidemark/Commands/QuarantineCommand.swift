@@ -10,6 +10,10 @@ struct QuarantineCommand: AsyncParsableCommand {
 
     @ParentCommand var root: Tidemark
 
+    private static func unknown(_ id: String, _ view: String) -> UsageError {
+        UsageError("view \(view) has no quarantined row \(id); `tidemark quarantine list \(view)` lists them")
+    }
+
     struct List: ProjectCommand {
         static let configuration = CommandConfiguration(
             abstract: "List quarantined rows, the most recently seen first.",
@@ -27,7 +31,7 @@ struct QuarantineCommand: AsyncParsableCommand {
         var limit = 50
 
         func run(_ workspace: Workspace) async throws {
-            try await workspace.prepareStore()
+            try await workspace.readApplied()
             if let view { try await workspace.checkApplied([view]) }
             let engine = try await workspace.engine()
             var entries: [QuarantineEntry] = []
@@ -67,10 +71,11 @@ struct QuarantineCommand: AsyncParsableCommand {
         var id: String
 
         func run(_ workspace: Workspace) async throws {
-            let engine = try await workspace.engine()
-            let entries = try await engine.context.quarantine.entries(of: view)
+            try await workspace.readApplied()
+            try await workspace.checkApplied([view])
+            let entries = try await workspace.engine().context.quarantine.entries(of: view)
             guard let entry = entries.first(where: { $0.id == id }) else {
-                throw UsageError("view \(view) has no quarantined row \(id)")
+                throw QuarantineCommand.unknown(id, view)
             }
             try Console.json(entry)
         }
@@ -93,6 +98,8 @@ struct QuarantineCommand: AsyncParsableCommand {
         func run(_ workspace: Workspace) async throws {
             try await workspace.prepareStore()
             try await workspace.checkApplied([view])
+            let known = try await workspace.engine().context.quarantine.ids(of: view)
+            if let id = ids.first(where: { !known.contains($0) }) { throw QuarantineCommand.unknown(id, view) }
             let (written, wrong) = try await workspace.engine().retryQuarantine(view, ids: ids)
             print("\(view): \(written) written or gone at the source, \(wrong) still wrong")
             if wrong > 0 { throw Ending.differs }
@@ -122,16 +129,14 @@ struct QuarantineCommand: AsyncParsableCommand {
         }
 
         func run(_ workspace: Workspace) async throws {
-            try await workspace.prepareStore()
+            try await workspace.readApplied()
             try await workspace.checkApplied([view])
             let quarantine = try await workspace.engine().context.quarantine
             let known = try await quarantine.ids(of: view)
-            if let unknown = ids.first(where: { !known.contains($0) }) {
-                throw UsageError("view \(view) has no quarantined row \(unknown)")
-            }
+            if let id = ids.first(where: { !known.contains($0) }) { throw QuarantineCommand.unknown(id, view) }
             let dropped = all ? Array(known) : ids
             try await quarantine.remove(dropped, from: view)
-            print("\(view): \(dropped.count) dropped")
+            print("\(view): \(Words.count(dropped.count, "row")) dropped")
         }
     }
 }

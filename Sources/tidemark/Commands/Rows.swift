@@ -20,8 +20,8 @@ struct LookupCommand: ProjectCommand {
     @OptionGroup var global: GlobalOptions
     @OptionGroup var output: OutputOptions
 
-    @Option(name: .long, help: "Features as view:feature, separated by commas.")
-    var features: String?
+    @Option(name: .long, parsing: .singleValue, help: "Features as view:feature, separated by commas.")
+    var features: [String] = []
 
     @Option(name: .long, help: "A service: its features in its order.")
     var service: String?
@@ -35,7 +35,7 @@ struct LookupCommand: ProjectCommand {
     var ages = false
 
     func validate() throws {
-        if (features == nil) == (service == nil) { throw ValidationError("give either --features or --service") }
+        if features.isEmpty == (service == nil) { throw ValidationError("give either --features or --service") }
     }
 
     func run(_ workspace: Workspace) async throws {
@@ -140,7 +140,7 @@ struct EraseCommand: ProjectCommand {
         try workspace.erasureFile?.add(digest, entity: name)
         let gone = try await engine.erase(key, entity: name)
         if output.json { return try Console.json(gone) }
-        for rows in gone { print("\(rows.view) v\(rows.version): \(rows.rows) row removed") }
+        for rows in gone { print("\(rows.view) v\(rows.version): \(Words.count(rows.rows, "row")) removed") }
         print(gone.isEmpty ? "no row was stored; the entity stays erased" : "erased, and stays erased")
     }
 }

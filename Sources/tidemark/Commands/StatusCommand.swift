@@ -89,6 +89,10 @@ struct StatusCommand: ProjectCommand {
             leaseHolder: try await engine.context.store.leaseHolder(name)?.owner, problem: problem)
     }
 
+    private static func toTheSecond(_ time: String?) -> String {
+        Words.time(time.flatMap { Timestamps.parse($0) })
+    }
+
     private func show(_ report: Report) {
         guard let hash = report.hash else {
             print("Nothing is applied to this store yet; `tidemark apply` publishes the definitions.")
@@ -101,12 +105,12 @@ struct StatusCommand: ProjectCommand {
             ["VIEW", "VERSION", "STATE", "TRACKING", "WATERMARK", "LAG", "LAST SUCCESS", "LAST SWEEP", "QUARANTINED"],
             numbers: [1, 8])
         for view in report.views {
-            let rows = view.lagRows.map { $0 == 0 ? "0 rows" : "\(Words.count($0)) rows" } ?? "-"
+            let rows = view.lagRows.map { Words.count(Int($0), "row") } ?? "-"
             let age = view.lagSeconds.map { ", \(Words.seconds($0))" } ?? ""
             table.add([
                 view.view, view.version.map(String.init) ?? "-", view.paused ? "paused" : view.state,
                 view.exact.map { $0 ? "exact" : "best effort" } ?? "-", view.watermark ?? "-", rows + age,
-                view.lastSuccess ?? "-", view.lastSweep ?? "-", "\(view.quarantined)",
+                Self.toTheSecond(view.lastSuccess), Self.toTheSecond(view.lastSweep), "\(view.quarantined)",
             ])
         }
         print(table.text)

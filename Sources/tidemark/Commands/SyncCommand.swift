@@ -56,11 +56,14 @@ struct SyncCommand: ProjectCommand {
                 entries += try await stoppingOnSignal { try await engine.sync(name) }
             } catch is CancellationError {
                 reporter.finish()
-                Console.note("stopped; what is marked stays, the next sync goes on from there")
+                Console.note("stopped: what is marked stays, the next sync goes on from there")
                 throw Ending.failed
+            } catch SyncError.paused {
+                reporter.finish()
+                Console.note("view \(name) is paused and left out; `tidemark resume \(name)` lets it go on")
             } catch {
                 reporter.finish()
-                Console.error("view \(name): \(SyncError(error))")
+                Console.error(Advice.text(of: SyncError(error), view: name))
                 failed = true
             }
         }

@@ -25,7 +25,7 @@ struct VerifyCommand: ProjectCommand {
     var repair = false
 
     func run(_ workspace: Workspace) async throws {
-        try await workspace.prepareStore()
+        if repair { try await workspace.prepareStore() } else { try await workspace.readApplied() }
         try await workspace.checkApplied(views)
         let engine = try await workspace.engine()
         let verifier = Verifier(engine)

@@ -79,11 +79,15 @@ struct VersionsCommand: AsyncParsableCommand {
 
     @ParentCommand var root: Tidemark
 
+    /// The versions of a view.
+    ///
+    /// - Throws: `SyncError.notApplied` where nothing is applied at all, else `UsageError` with the nearest view's name.
     static func applied(_ view: String, _ engine: SyncEngine) async throws -> ViewVersions {
-        guard let versions = try await engine.context.catalog.versions(of: view) else {
-            throw SyncError.notApplied("view \(view)")
+        if let versions = try await engine.context.catalog.versions(of: view) { return versions }
+        guard let record = try await engine.context.catalog.catalog()?.record else {
+            throw SyncError.notApplied("project \(engine.context.project)")
         }
-        return versions
+        throw UsageError("view \(view) is not applied to this store\(Nearest.hint(view, among: record.views))")
     }
 
     static func flip(_ view: String, to number: Int, _ engine: SyncEngine) async throws {

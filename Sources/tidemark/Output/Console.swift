@@ -20,8 +20,24 @@ enum Console {
         write("\(text)\n")
     }
 
+    /// Writes to standard error. If nobody listens there, nobody is told.
     static func write(_ text: String) {
-        FileHandle.standardError.write(Data(text.utf8))
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Writes out what was printed. A reader that left early (`| head`) had what it wanted.
+    ///
+    /// - Throws: `Ending.failed` when results were lost: a full disk, a closed standard output.
+    static func flush() throws {
+        guard fflush(nil) != 0, errno != EPIPE else { return }
+        error("standard output can't be written: \(unsafe String(cString: strerror(errno)))")
+        throw Ending.failed
     }
 
     /// Prints a value as JSON with sorted keys.
@@ -40,7 +56,7 @@ enum Console {
         } catch let error as CancellationError {
             throw error
         } catch let failure as SyncError {
-            self.error("\(failure)")
+            self.error(Advice.text(of: failure))
             if case .refused = failure { throw Ending.usage }
             throw Ending.failed
         } catch let wrong as LookupError {
@@ -50,7 +66,7 @@ enum Console {
             error(wrong.description)
             throw Ending.usage
         } catch {
-            self.error("\(error)")
+            self.error(Advice.text(of: SyncError(error)))
             throw Ending.failed
         }
     }

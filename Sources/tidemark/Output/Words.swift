@@ -13,6 +13,11 @@ enum Words {
         return (number < 0 ? "-" : "") + String(digits)
     }
 
+    /// 1 view, 2 views
+    static func count(_ number: Int, _ thing: String) -> String {
+        "\(count(Int64(number))) \(thing)\(number == 1 ? "" : "s")"
+    }
+
     /// 512 B, 1.5 MiB
     static func bytes(_ number: Int64) -> String {
         var value = Double(number)
