@@ -1,6 +1,7 @@
 import Dispatch
 package import Extraction
 import Glibc
+import LocalDatabase
 import Synchronization
 
 /// A PostgreSQL server of the tests' own: a fresh cluster in a temporary directory, reachable by unix socket alone.
@@ -239,7 +240,7 @@ extension PostgresServer {
 
 /// A session for tests: runs SQL and returns texts, on a queue of its own.
 package actor PostgresClient {
-    nonisolated private let executor = PostgresExecutor(label: "tidemark.postgres.test")
+    nonisolated private let executor = QueueExecutor(label: "tidemark.postgres.test")
     private var session: PostgresSession
 
     nonisolated package var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }

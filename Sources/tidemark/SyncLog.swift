@@ -35,7 +35,8 @@ struct SyncLog: SyncObserver {
             logger.warning(
                 "rows broke a rule",
                 metadata: ["view": "\(view)", "feature": "\(feature)", "rule": "\(rule)", "rows": "\(count)"])
-        case .lag, .horizon, .lease, .progress, .quarantineSize, .newestEvent, .succeeded, .breaker, .storeFailed, .sourceFailed:
+        case .lag, .horizon, .lease, .progress, .quarantineSize, .newestEvent, .succeeded, .breaker, .storeFailed,
+            .sourceFailed:
             break
         }
     }

@@ -1,11 +1,12 @@
 package import FeatureModel
+import LocalDatabase
 
 /// Reads one view of a PostgreSQL database over a connection of its own, on a queue of its own.
 ///
 /// A call connects when there is no connection, ends within `statementTimeout` and a second, and leaves no transaction.
 /// A connection that breaks or misses the deadline is dropped; the next call makes another. `close` ends a running call.
 package actor PostgresReader: ViewReader {
-    nonisolated private let executor: PostgresExecutor
+    nonisolated private let executor: QueueExecutor
     nonisolated private let interrupt: PostgresInterrupt
     nonisolated package let isExact: Bool
     nonisolated package let needsRangeLoad: Bool
@@ -21,7 +22,7 @@ package actor PostgresReader: ViewReader {
     init(_ view: FeatureView, target: PostgresTarget, options: PostgresOptions) {
         self.view = view
         self.options = options
-        executor = PostgresExecutor(label: "tidemark.postgres.\(view.name)")
+        executor = QueueExecutor(label: "tidemark.postgres.\(view.name)")
         let interrupt = PostgresInterrupt()
         self.interrupt = interrupt
         session = PostgresSession(target, options: options, interrupt: interrupt)
