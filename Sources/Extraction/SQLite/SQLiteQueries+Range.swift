@@ -79,6 +79,7 @@ extension SQLiteQueries {
             try statement.bind(stage.bindings + [.integer(rowLimit == .max ? -1 : Int64(rowLimit - rows))])
             while try statement.step() {
                 rows += 1
+                if namesNobody(statement) { continue }
                 switch entity(of: statement, place: { "the list of entities" }) {
                 case .failure where entities.count == limit: leavesFaults = true
                 case .failure(let broken): builder.add(broken.fault)

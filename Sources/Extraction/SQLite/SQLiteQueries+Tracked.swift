@@ -71,6 +71,11 @@ extension SQLiteQueries {
         let entryLimit = limit.multipliedReportingOverflow(by: Self.entriesPerEntity).partialValue
         while try statement.step() {
             let number = statement.integer(layout.keys.count)
+            if namesNobody(statement), found.count < entryLimit {
+                found.last = number
+                found.count += 1
+                continue
+            }
             let entity = entity(of: statement) { "seq \(number)" }
             // Only a full page needs to know before it takes the entry.
             let isTooMany =

@@ -86,7 +86,7 @@ struct BankView: Sendable {
 
     private var source: String {
         let twice = isWidened ? ", balance * 2 AS twice" : ""
-        let mean = isWidened ? ", sum(amount) / count(*) AS mean_total" : ""
+        let mean = isWidened ? ", CAST(sum(amount) AS bigint) / count(*) AS mean_total" : ""
         let totals = """
             query: >-
               SELECT account_id AS id, count(*) AS entries, CAST(sum(amount) AS bigint) AS total, max(id) AS last\(mean)
@@ -127,7 +127,7 @@ struct BankView: Sendable {
                 """
         }
         return """
-            SELECT account_id, count(*), CAST(sum(amount) AS bigint), max(id)\(isWidened ? ", sum(amount) / count(*)" : ""),
+            SELECT account_id, count(*), CAST(sum(amount) AS bigint), max(id)\(isWidened ? ", CAST(sum(amount) AS bigint) / count(*)" : ""),
             CASE WHEN sum(amount) < 0 THEN 1 ELSE 0 END FROM \(following.table) GROUP BY account_id
             """
     }

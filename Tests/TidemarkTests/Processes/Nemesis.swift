@@ -100,18 +100,20 @@ final class Nemesis: Sendable {
         var deck = Fault.allCases.filter { kind.knows($0) }.flatMap { Array(repeating: $0, count: $0.weight) }
         deck.shuffle(using: &random)
         var index = 0
+        var late = 0
         while ContinuousClock.now < end {
             try await Task.sleep(for: .milliseconds(300 + random.below(900)))
             let fault = deck[index % deck.count]
             index += 1
             count(fault.rawValue)
             note("\(fault)")
-            try await strike(fault, &random)
+            try await strike(fault, &random, &late)
         }
         count("faults", index)
     }
 
-    private func strike(_ fault: Fault, _ random: inout SeededGenerator) async throws {
+    private func strike(_ fault: Fault, _ random: inout SeededGenerator, _ late: inout Int) async throws {
+        let trouble = (stage.source as? PostgresSource).map { PostgresTrouble(source: $0) }
         let service = services[random.below(services.count)].process
         switch fault {
         case .killService: service?.kill()
@@ -128,8 +130,10 @@ final class Nemesis: Sendable {
             expectSane(ending, "sync --backfill")
         case .repair: expectSane(try await stage.run("verify", "--repair"), "verify --repair")
         case .lateCommit:
-            try await kind.commitLate(stage.source, seconds: 0.5 + random.fraction(), seed: random.next())
-        case .restartSource: try await kind.restart(stage.source)
+            late += 1
+            try await trouble?.commitLate(
+                number: late, seconds: 0.5 + random.fraction(), rollsBack: random.chance(0.3))
+        case .restartSource: try await trouble?.restart()
         default: try await strikeRedis(fault)
         }
     }

@@ -17,7 +17,8 @@ import TidemarkTesting
     @Test(arguments: SourceKind.available, [SeededGenerator.seeds(1)[0]])
     func whatIsCommittedArrivesWhateverIsKilled(_ kind: SourceKind, _ seed: UInt64) async throws {
         try await Places.shared.with {
-            try await Stage.with(kind, sync: "chunk_rows: 40\nbreaker: {failures: 20, open: 300ms}") { stage in
+            let sync = "chunk_rows: 40\nbreaker: {failures: 20, open: 300ms}"
+            try await Stage.with(kind, sync: sync, ownServer: true) { stage in
                 try await Nemesis(stage, kind, seed: seed, duration: Self.duration).run()
             }
         }

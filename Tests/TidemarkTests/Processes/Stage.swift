@@ -20,12 +20,12 @@ struct Stage: Sendable {
 
     /// Sets the stage for the duration of `body`.
     static func with<Result>(
-        _ kind: SourceKind, sync: String = "", redis options: RedisServer.Options = .init(),
+        _ kind: SourceKind, sync: String = "", ownServer: Bool = false,
         _ body: (Stage) async throws -> Result
     ) async throws -> Result {
         try await Workdir.with { workdir in
-            try await RedisServer.with(options) { redis in
-                let source = try await kind.make(in: workdir)
+            try await RedisServer.with { redis in
+                let source = try await kind.make(in: workdir, ownServer: ownServer)
                 let stage = Stage(
                     redis: redis, workdir: workdir, source: source,
                     probe: try StoreProbe(redis, project: project))
