@@ -8,6 +8,9 @@ import FeatureModel
 /// - `_tidemark_deleted`, in the table's schema, with the keys of deleted rows, the old keys of rows whose key changed,
 ///   and an entry without key for each `TRUNCATE`, which the reader reports as a break of the history.
 ///
+/// Changes are read below the horizon of a snapshot, which is the whole server's: a transaction that is open in any of its
+/// databases, or prepared, holds back what commits after its first write. `tidemark doctor` names it.
+///
 /// The triggers fire `ALWAYS`, so also where logical replication applies changes. A partition that is truncated, dropped
 /// or detached by its own name fires none of them; the sweep finds what was in it.
 struct PostgresTracking: Hashable, Sendable {
