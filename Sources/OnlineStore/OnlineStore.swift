@@ -83,6 +83,7 @@ package protocol OnlineStore: Sendable {
 /// A session ends for good (`sessionLost`) with its connection: what was acknowledged before and what is marked behind it
 /// can then not be told apart from a store that lost its tail, so the caller opens another and resumes from the marker.
 package protocol StoreSession: Sendable {
+    /// What the session writes under.
     var lease: Lease { get }
 
     /// Writes rows under the rules of `mode`; one outcome a row, in order. Rows of one batch are of distinct entities.
@@ -140,6 +141,7 @@ package struct RowBatch: Sendable {
 
     package init() {}
 
+    /// How many rows it has.
     package var count: Int { keys.count }
 
     /// Reserves room for `rows` rows of about `bytesPerRow` bytes.
@@ -251,6 +253,7 @@ package struct ScanPage: Sendable {
 
 /// One thing `tidemark doctor` found in the store.
 package struct StoreFinding: Sendable {
+    /// How bad it is.
     package enum Grade: String, Sendable {
         case good
         case warning

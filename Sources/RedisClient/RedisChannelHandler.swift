@@ -121,7 +121,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
                 exchange.replies.append(reply)
                 exchange.replyBytes += byteCount
                 guard exchange.replyBytes <= limits.reply.totalBytes else {
-                    throw RedisError(.replyTooLarge, "the replies to one pipeline exceed the limit")
+                    let error = RedisError(.replyTooLarge, "the replies to one pipeline exceed the limit")
+                    // With its last reply it left the queue, so that closing would not find it.
+                    if completes { exchange.promise.fail(error) }
+                    throw error
                 }
                 if completes { exchange.promise.succeed(exchange.replies) }
             case .swallow: break

@@ -139,11 +139,12 @@ package final class RedisClient: Sendable {
         let first = state.next
         state.next = (state.next + 1) % state.slots.count
         var refusal: RedisError?
+        var pending: EventLoopFuture<RedisConnection>?
         for offset in state.slots.indices {
             let index = (first + offset) % state.slots.count
             switch state.slots[index] {
             case .ready(let connection) where connection.isOpen: return .success(.use(connection))
-            case .connecting(let future): return .success(.wait(future))
+            case .connecting(let future): pending = future
             case .ready, .empty:
                 refusal = refuse(&state)
                 guard refusal == nil else { continue }
@@ -152,7 +153,8 @@ package final class RedisClient: Sendable {
                 return .success(.connect(slot: index, promise))
             }
         }
-        return .failure(refusal ?? closedError)
+        // Others make a connection already: better to wait for theirs than for none.
+        return pending.map { .success(.wait($0)) } ?? .failure(refusal ?? closedError)
     }
 
     private func settle(_ slot: Int, _ result: Result<RedisConnection, any Error>) {

@@ -109,7 +109,10 @@ package struct RedisExchange: Sendable {
         for (index, reply) in replies.enumerated() {
             guard case .error(let error) = reply else { continue }
             if error.kind == .noscript { forgotten.insert(index) }
-            if error.kind.isConnectionFatal { connection.close(RedisError(error)) }
+            if error.kind.isConnectionFatal {
+                connection.close(
+                    RedisError(.connectionClosed, "the connection was closed as useless", detail: error.text))
+            }
         }
         guard !forgotten.isEmpty else { return replies }
         let (again, positions) = pipeline.evaluating(forgotten)

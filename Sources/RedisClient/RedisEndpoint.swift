@@ -19,12 +19,15 @@ package struct RedisEndpoint: Hashable, Sendable {
         }
     }
 
+    /// Where the server listens.
     package var address: Address
     /// `nil` for plain text.
     package var tls: TLS?
     /// `nil` for the default user.
     package var user: String?
+    /// `nil` for no login. Never described.
     package var password: String?
+    /// The number of the database, from 0.
     package var database: Int
 
     package init(

@@ -29,6 +29,7 @@ package struct RedisError: Error, Hashable, Sendable {
         case clientClosed
     }
 
+    /// What to do about it.
     package let code: Code
     /// Constant and groupable, without user data.
     package let message: StaticString

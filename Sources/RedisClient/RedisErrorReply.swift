@@ -44,6 +44,7 @@ package struct RedisErrorReply: Hashable, Sendable {
         case other
     }
 
+    /// What the reply means for the caller.
     package let kind: Kind
     /// The text without control characters and echoed arguments, at most 200 characters.
     package let text: String

@@ -10,6 +10,7 @@ package struct Advance: Hashable, Sendable {
 
     /// Changed rows: how many, and the first of their keys.
     package struct Changes: Hashable, Sendable {
+        /// How many rows.
         package let count: Int
         /// Ascending, at most `idLimit`.
         package let ids: [Int64]
@@ -25,17 +26,23 @@ package struct Advance: Hashable, Sendable {
         }
     }
 
+    /// Events of one advance, at most: all of it is one transaction.
     package static let eventLimit = 5_000_000
+    /// Keys that are listed of each kind of change.
     package static let idLimit = 100
 
-    /// The simulated clock before and after, in milliseconds since 1970. All that changed has an `updated_at` behind the
-    /// first and not behind the second.
+    /// The simulated clock before, in milliseconds since 1970: all that changed has an `updated_at` behind it, and not
+    /// behind `now`.
     package let from: Int64
+    /// The simulated clock afterwards.
     package let now: Int64
     /// New rows in `events`; of `forgotten` users, some may be gone again.
     package let events: Int
+    /// New events `view`.
     package let views: Int
+    /// New events `addtocart`.
     package let carts: Int
+    /// New events `transaction`.
     package let orders: Int
     /// New rows in `item_properties`.
     package let itemProperties: Int

@@ -1,9 +1,9 @@
 /// Logarithm and power from IEEE 754's `+ - * /` alone, which are the same on every machine. The C library's are not.
-enum ExactMath {
+package enum ExactMath {
     private static let ln2 = 0x1.62e42fefa39efp-1
 
     /// The natural logarithm of a positive finite number, to about 1e-15.
-    static func ln(_ value: Double) -> Double {
+    package static func ln(_ value: Double) -> Double {
         var exponent = Int(value.exponent)
         var significand = value.significand
         if significand > 1.4142135623730951 {
@@ -23,7 +23,7 @@ enum ExactMath {
     }
 
     /// e to the power of `value`, for |value| < 700.
-    static func exp(_ value: Double) -> Double {
+    package static func exp(_ value: Double) -> Double {
         let power = (value / ln2).rounded(.toNearestOrEven)
         let rest = value - power * ln2
         var sum = 1.0
@@ -36,5 +36,5 @@ enum ExactMath {
     }
 
     /// A positive base to a power.
-    static func power(_ base: Double, _ exponent: Double) -> Double { exp(exponent * ln(base)) }
+    package static func power(_ base: Double, _ exponent: Double) -> Double { exp(exponent * ln(base)) }
 }

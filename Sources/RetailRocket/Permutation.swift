@@ -1,10 +1,11 @@
 /// A fixed shuffle of `0..<count` that needs no table: a Feistel network of four rounds with cycle walking.
-struct Permutation {
+package struct Permutation: Sendable {
     private let count: UInt64
     private let halfBits: UInt64
     private let keys: (UInt64, UInt64, UInt64, UInt64)
 
-    init(count: Int, seed: UInt64) {
+    /// A shuffle of so many numbers; the seed decides which.
+    package init(count: Int, seed: UInt64) {
         self.count = UInt64(max(1, count))
         let bits = UInt64(64 - (self.count - 1).leadingZeroBitCount)
         halfBits = max(1, (bits + 1) / 2)
@@ -13,7 +14,7 @@ struct Permutation {
     }
 
     /// Where `index` goes. The walk leaves the range at most a few times: the network's domain is below four times it.
-    subscript(index: Int) -> Int {
+    package subscript(index: Int) -> Int {
         var value = UInt64(index)
         repeat { value = encrypt(value) } while value >= count
         return Int(value)

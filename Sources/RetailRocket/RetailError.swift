@@ -18,12 +18,14 @@ package struct RetailError: Error, Sendable {
         case inputOutput
     }
 
+    /// What to do about it.
     package let code: Code
     /// Constant and groupable.
     package let message: StaticString
     /// Which setting, file and line; for people.
     package let detail: String
 
+    /// An error of this target.
     package init(_ code: Code, _ message: StaticString, detail: String = "") {
         self.code = code
         self.message = message
@@ -32,6 +34,7 @@ package struct RetailError: Error, Sendable {
 }
 
 extension RetailError: CustomStringConvertible {
+    /// Message, detail and code.
     package var description: String {
         detail.isEmpty ? "\(message) [\(code.rawValue)]" : "\(message): \(detail) [\(code.rawValue)]"
     }

@@ -29,6 +29,18 @@ struct ShopFile {
         return result
     }
 
+    /// What follows every bulk load: aggregates, indexes, and settings for daily use.
+    static func finish(_ database: SQLiteConnection, now: Int64, _ progress: ShopProgress.Handler) throws {
+        progress(ShopProgress(stage: .aggregates, done: 0, total: 0))
+        try database.transaction { _ in try ShopAggregates.compute(database, now: now) }
+        for (done, index) in ShopSchema.createIndexes.enumerated() {
+            try Task.checkCancellation()
+            progress(ShopProgress(stage: .indexes, done: done, total: ShopSchema.createIndexes.count))
+            try database.execute(index)
+        }
+        try database.execute(ShopSchema.finishSettings)
+    }
+
     /// Refuses an output that exists, and removes what an earlier attempt left behind.
     private func prepare(overwrite: Bool) throws(RetailError) {
         if exists(path), !overwrite {

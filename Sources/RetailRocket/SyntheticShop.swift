@@ -12,12 +12,14 @@ package enum SyntheticShop {
         package var items: Int
         /// Events of the first period, exactly.
         package var events: Int
+        /// Another seed, another shop.
         package var seed: UInt64
         /// When the shop opens, in milliseconds since 1970.
         package var start: Int64
         /// How many days the events are spread over. The simulated now is their end.
         package var days: Int
 
+        /// A small shop unless told otherwise.
         package init(
             users: Int = 1_000, items: Int = 500, events: Int = 20_000, seed: UInt64 = 1,
             start: Int64 = Settings.defaultStart, days: Int = 30
@@ -32,9 +34,13 @@ package enum SyntheticShop {
 
         /// 2015-05-03T00:00:00Z, when the real dump begins.
         package static let defaultStart: Int64 = 1_430_611_200_000
+        /// What `users` may be.
         package static let userLimits = 1...50_000_000
+        /// What `items` may be: each takes some 40 bytes while a shop is made.
         package static let itemLimits = 1...2_000_000
+        /// What `events` may be: a disk's worth, some 55 bytes each.
         package static let eventLimits = 0...200_000_000
+        /// What `days` may be.
         package static let dayLimits = 1...1_000
 
         /// The simulated now of the new shop, in milliseconds since 1970.
@@ -65,8 +71,11 @@ package enum SyntheticShop {
 
     /// What was made.
     package struct Report: Hashable, Sendable {
+        /// Rows in `events`.
         package let events: Int
+        /// Rows in `item_properties`.
         package let itemProperties: Int
+        /// Rows in `items`, cancelled ones included.
         package let items: Int
         /// The simulated now, in milliseconds since 1970.
         package let now: Int64
@@ -105,22 +114,10 @@ package enum SyntheticShop {
             }
             try meta(simulation, settings).write(database)
         }
-        try finish(database, now: settings.end, progress)
+        try ShopFile.finish(database, now: settings.end, progress)
         return Report(
             events: writer.eventCount, itemProperties: writer.propertyCount, items: simulation.catalog.items.count,
             now: settings.end)
-    }
-
-    /// What follows every bulk load: aggregates, indexes, and settings for daily use.
-    static func finish(_ database: SQLiteConnection, now: Int64, _ progress: ShopProgress.Handler) throws {
-        progress(ShopProgress(stage: .aggregates, done: 0, total: 0))
-        try database.transaction { _ in try ShopAggregates.compute(database, now: now) }
-        for (done, index) in ShopSchema.createIndexes.enumerated() {
-            try Task.checkCancellation()
-            progress(ShopProgress(stage: .indexes, done: done, total: ShopSchema.createIndexes.count))
-            try database.execute(index)
-        }
-        try database.execute(ShopSchema.finishSettings)
     }
 
     private static func makeSimulation(_ settings: Settings) -> Simulation {

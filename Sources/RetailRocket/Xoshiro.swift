@@ -1,16 +1,17 @@
 /// xoshiro256** 1.0 (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), seeded by SplitMix64.
 ///
 /// The language's own generators may change between releases; a shop made from a seed must not.
-struct Xoshiro: Equatable {
-    private(set) var state: (UInt64, UInt64, UInt64, UInt64)
+package struct Xoshiro: Equatable, Sendable {
+    private var state: (UInt64, UInt64, UInt64, UInt64)
 
-    init(seed: UInt64) {
+    /// A generator whose state SplitMix64 makes of a seed.
+    package init(seed: UInt64) {
         var words = SplitMix(state: seed)
         state = (words.next(), words.next(), words.next(), words.next())
     }
 
     /// Continues from `text`, or `nil` when the text is not one. All zero is refused: the generator would stay there.
-    init?(text: String) {
+    package init?(text: String) {
         let words = text.split(separator: " ", omittingEmptySubsequences: false).map { UInt64($0, radix: 16) }
         guard words.count == 4, let first = words[0], let second = words[1], let third = words[2],
             let fourth = words[3],
@@ -20,13 +21,15 @@ struct Xoshiro: Equatable {
     }
 
     /// The whole state, to continue from.
-    var text: String {
+    package var text: String {
         [state.0, state.1, state.2, state.3].map { String($0, radix: 16) }.joined(separator: " ")
     }
 
-    static func == (left: Xoshiro, right: Xoshiro) -> Bool { left.state == right.state }
+    /// Equal generators give equal numbers.
+    package static func == (left: Xoshiro, right: Xoshiro) -> Bool { left.state == right.state }
 
-    mutating func next() -> UInt64 {
+    /// The next 64 bits.
+    package mutating func next() -> UInt64 {
         let product = state.1 &* 5
         let result = ((product << 7) | (product >> 57)) &* 9
         let shifted = state.1 << 17

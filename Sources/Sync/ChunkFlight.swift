@@ -6,18 +6,22 @@ struct FlyingChunk: Sendable {
     let stateAfter: MarkerState
     /// Change records or entities it stands for.
     let readCount: Int
+    /// How many entities were listed as erased when it was packed.
+    let erasedCount: Int
 }
 
 /// A chunk that the store acknowledged.
 struct WrittenChunk: Sendable {
     let index: Int
     let outcomes: [WriteOutcome]
+    /// How many entities were listed as erased once its rows were in the store.
+    let erasedCount: Int
 }
 
 /// Chunks in flight: added in reading order, acknowledged in any order, handed on in reading order.
 struct ChunkFlight {
     private var chunks: [Int: FlyingChunk] = [:]
-    private var acknowledged: [Int: [WriteOutcome]] = [:]
+    private var acknowledged: [Int: WrittenChunk] = [:]
     private var nextIndex = 0
     private var nextReady = 0
 
@@ -31,15 +35,45 @@ struct ChunkFlight {
     }
 
     /// Notes an acknowledgement; returns the chunks that all chunks before them are acknowledged of.
-    mutating func acknowledge(_ written: WrittenChunk) -> [(chunk: FlyingChunk, outcomes: [WriteOutcome])] {
-        acknowledged[written.index] = written.outcomes
-        var ready: [(chunk: FlyingChunk, outcomes: [WriteOutcome])] = []
-        while let outcomes = acknowledged.removeValue(forKey: nextReady),
+    mutating func acknowledge(_ written: WrittenChunk) -> [(chunk: FlyingChunk, written: WrittenChunk)] {
+        acknowledged[written.index] = written
+        var ready: [(chunk: FlyingChunk, written: WrittenChunk)] = []
+        while let written = acknowledged.removeValue(forKey: nextReady),
             let chunk = chunks.removeValue(forKey: nextReady)
         {
-            ready.append((chunk, outcomes))
+            ready.append((chunk, written))
             nextReady += 1
         }
         return ready
+    }
+}
+
+/// What a task of the pump comes back with.
+enum PumpEvent: Sendable {
+    case written(WrittenChunk)
+    case marked
+}
+
+/// Which settled chunks have a marker: one marker on its way at a time, the next stands for all that were settled meanwhile.
+struct MarkFlight {
+    private var waiting = 0
+    private var onTheirWay = 0
+
+    /// Chunks settled whose marker isn't acknowledged.
+    var unmarked: Int { waiting + onTheirWay }
+
+    mutating func settled(_ chunks: Int) {
+        waiting += chunks
+    }
+
+    /// Whether a marker has to be sent now.
+    mutating func begin() -> Bool {
+        guard onTheirWay == 0, waiting > 0 else { return false }
+        (onTheirWay, waiting) = (waiting, 0)
+        return true
+    }
+
+    mutating func acknowledged() {
+        onTheirWay = 0
     }
 }

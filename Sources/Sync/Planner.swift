@@ -5,6 +5,7 @@ import RowCodec
 
 /// What `apply` would do to one view.
 package struct ViewPlan: Codable, Hashable, Sendable {
+    /// The kind of change.
     package enum Action: String, Codable, Sendable {
         /// The first version is begun.
         case create

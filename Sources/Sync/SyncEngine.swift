@@ -19,10 +19,8 @@ package struct SyncEngine: Sendable {
     ///
     /// Each version's run is in the ledger, ended well or not.
     ///
-    /// - Parameters:
-    ///   - sweepUntil: When a due sweep has to make room; `nil` lets it run to its end.
-    /// - Returns: The runs, the read version's first.
-    /// - Throws: `SyncError`, or `CancellationError` when cancelled.
+    /// A due sweep makes room at `sweepUntil`; `nil` lets it run to its end. Returns the runs, the read version's first. What
+    /// it throws is a `SyncError`, or `CancellationError` when cancelled.
     @discardableResult
     package func sync(_ view: String, sweepUntil: ContinuousClock.Instant? = nil) async throws -> [LedgerEntry] {
         var attempt = 0
@@ -202,14 +200,15 @@ package struct SyncEngine: Sendable {
         return (state, true)
     }
 
-    /// A version that is filled becomes `built`, and the current one unless activation is manual or its contract is in breach.
+    /// A version that is filled becomes `built`, and the current one unless activation is manual or its contract forbids it.
     private func finishVersion(_ view: FeatureView, _ version: ViewVersions.Version, _ pass: ViewPass) async throws {
         guard version.state == .building, pass.state.phase == .following else { return }
         let now = context.time.wall()
-        let isFirst = version.number == 1
+        let isAllowed = try await keepsRowCount(view, pass)
         let after = try await context.catalog.updateVersions(of: view.name) { versions in
             guard versions.finishBuilding(version.number) else { return false }
-            if view.activation == .automatic || (isFirst && versions.current == nil) {
+            let isFirst = versions.current == nil
+            if isFirst || (view.activation == .automatic && isAllowed) {
                 _ = versions.activate(version.number, at: now, keepPrevious: view.keepPrevious)
             }
             return true
@@ -218,6 +217,26 @@ package struct SyncEngine: Sendable {
         if after.current?.number == version.number {
             context.observer.observe(.activated(view: view.name, version: version.number))
         }
+    }
+
+    /// Whether a filled version has about as many rows as the one that is read, as far as the contract asks for it.
+    private func keepsRowCount(_ view: FeatureView, _ pass: ViewPass) async throws -> Bool {
+        guard let bound = view.contract.maximumRowCountChange, let filled = pass.state.rowCount,
+            let current = try await context.catalog.versions(of: view.name)?.current
+        else { return true }
+        let space = KeySpace(
+            project: context.project, viewKey: try definition(of: current).key, version: current.number)
+        guard let marker = try await pass.session.marker(space),
+            let before = try MarkerState.decode(marker).rowCount, before > 0,
+            Double(abs(filled - before)) / Double(before) > bound
+        else { return true }
+        context.observer.observe(
+            .breached(
+                view: view.name,
+                text: "version \(pass.space.version) has \(filled) rows, version \(current.number) has \(before): "
+                    + "more than max_row_count_change \(bound) apart; `tidemark versions activate` reads it all the same"
+            ))
+        return view.contract.onBreach == .warn
     }
 
     /// Measures what the metrics tell. A source that can't say how far behind a view is fails no pass.
@@ -240,6 +259,10 @@ package struct SyncEngine: Sendable {
             let lag = try? await reader.lag(behind: ChangeCursor(text: pass.state.cursor))
         else { return }
         context.observer.observe(.lag(view: view.name, rows: lag.rows, seconds: lag.age?.inSeconds))
+        if reader.isExact {
+            context.observer.observe(
+                .horizon(source: view.source.from, seconds: lag.horizonAge?.inSeconds ?? 0))
+        }
     }
 
     /// The view as it was defined for a version.

@@ -19,6 +19,8 @@ package enum SyncEvent: Sendable {
     case activated(view: String, version: Int)
     /// How far a view is behind, measured after a pass.
     case lag(view: String, rows: Int64, seconds: Double?)
+    /// How long the oldest open transaction of a source has held back what can be read; 0 for none.
+    case horizon(source: String, seconds: Double)
     case lease(view: String, held: Bool)
     case leaseLost(view: String)
     case sweepFinished(view: String, version: Int, counts: SweepCounts)
@@ -41,6 +43,7 @@ package enum PassWork: String, Codable, Sendable {
 
 /// Whoever wants to know what the engine does.
 package protocol SyncObserver: Sendable {
+    /// Takes note of an event. Called from any task.
     func observe(_ event: SyncEvent)
 }
 
@@ -52,6 +55,7 @@ package struct SyncObservers: SyncObserver {
         self.observers = observers
     }
 
+    /// Tells all of them.
     package func observe(_ event: SyncEvent) {
         for observer in observers { observer.observe(event) }
     }

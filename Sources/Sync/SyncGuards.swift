@@ -35,10 +35,8 @@ package final class SyncGuards: Sendable {
                 .init(ratio: settings.retryBudget, minimumPerSecond: 0.5, capacity: 20), at: time.now()))
     }
 
-    /// Calls a dependency unless its breaker is open.
-    ///
-    /// - Parameters:
-    ///   - isFault: Whether an error says that the dependency is down.
+    /// Calls a dependency unless its breaker is open (`SyncError.breakerOpen`). `isFault` tells whether an error says that the
+    /// dependency is down.
     func call<Result>(
         _ name: String, isFault: (any Error) -> Bool, _ body: () async throws -> Result
     ) async throws -> Result {

@@ -1,14 +1,25 @@
+import Extraction
+import OnlineStore
 import Resilience
 import Synchronization
 package import Telemetry
 
 /// Turns what the engine tells into the metrics of the sync service.
 package final class SyncMetrics: SyncObserver {
-    package let registry = MetricRegistry()
+    package let registry: MetricRegistry
     private let views = Mutex<[String: ViewMetrics]>([:])
 
-    package init() {}
+    /// Puts what alerts count on the page as 0 from the start: a series that appears with its first count has no increase.
+    package init(registry: MetricRegistry, sources: [String] = []) {
+        self.registry = registry
+        for code in StoreError.Code.allCases { _ = registry.counter(.storeErrors, [code.rawValue]) }
+        for source in sources {
+            for code in ExtractionError.Code.allCases { _ = registry.counter(.sourceErrors, [source, code.rawValue]) }
+        }
+        _ = registry.counter(.retries, ["sync"])
+    }
 
+    /// Counts an event.
     package func observe(_ event: SyncEvent) {
         switch event {
         case .finished(let entry): finished(entry)
@@ -20,6 +31,7 @@ package final class SyncMetrics: SyncObserver {
         case .lag(let view, let rows, let seconds):
             metrics(view).lagRows.set(Double(rows))
             if let seconds = seconds ?? (rows == 0 ? 0 : nil) { metrics(view).lagSeconds.set(seconds) }
+        case .horizon(let source, let seconds): registry.gauge(.sourceHorizonAgeSeconds, [source]).set(seconds)
         case .lease(let view, let held): metrics(view).leaseHeld.set(held)
         case .leaseLost(let view): metrics(view).leaseLost.add()
         case .sweepFinished(let view, _, let counts): swept(view, counts)

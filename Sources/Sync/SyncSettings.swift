@@ -4,7 +4,7 @@ package struct SyncSettings: Sendable {
     package var owner: String
     /// Rows or changed entities a chunk: `1...10_000`.
     package var chunkRows = 1_000
-    /// Chunks read but not yet marked: `1...16`.
+    /// Chunks on their way into the store, and again as many acknowledged but not yet marked: `1...64`.
     package var chunksInFlight = 4
     /// How long a lease lasts without renewal.
     package var leaseDuration = Duration.seconds(30)

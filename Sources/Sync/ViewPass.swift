@@ -99,45 +99,74 @@ final class ViewPass {
     // MARK: The pump
 
     /// Reads pages through `read` (which moves the state it is given), writes them, and marks them in order.
+    ///
+    /// A marker waits in the store behind all chunks on their way, so reading goes on meanwhile: if it waited, the store
+    /// would run dry with each chunk. One marker is on its way at a time; it stands for all chunks settled before it.
     func pump(
         _ work: PassWork, mode: WriteMode, estimate: Int64?,
         read: (inout MarkerState) async throws -> (rows: RowChunk, count: Int)?
     ) async throws {
         var ahead = state
         var failure: (any Error)?
-        let session = session
-        let space = space
-        try await withThrowingTaskGroup(of: WrittenChunk.self) { group in
+        let limit = context.settings.chunksInFlight
+        try await withThrowingTaskGroup(of: PumpEvent.self) { group in
             var flight = ChunkFlight()
+            var marks = MarkFlight()
             var ended = false
             while true {
-                while !ended, flight.count < context.settings.chunksInFlight {
+                if marks.begin() { try sendMarker(&group) }
+                while !ended, flight.count < limit, marks.unmarked < limit {
                     do {
                         guard let chunk = try await nextChunk(work, &ahead, read) else {
                             ended = true
                             break
                         }
-                        let index = flight.add(chunk)
-                        let rows = chunk.encoded.rows
-                        group.addTask {
-                            CrashPoint.someCommandsSent.reached()
-                            let outcomes =
-                                rows.count == 0 ? [] : try await session.write(rows, in: space, mode: mode)
-                            return WrittenChunk(index: index, outcomes: outcomes)
-                        }
-                        CrashPoint.rowsSent.reached()
+                        send(chunk, index: flight.add(chunk), mode, &group)
                     } catch {
                         // What was read before the failure is still written and marked.
                         failure = error
                         ended = true
                     }
                 }
-                guard flight.count > 0, let written = try await group.next() else { break }
-                let ready = flight.acknowledge(written)
-                if !ready.isEmpty { try await settle(ready, work, mode, estimate) }
+                guard flight.count > 0 || marks.unmarked > 0, let event = try await group.next() else { break }
+                switch event {
+                case .marked: marks.acknowledged()
+                case .written(let written):
+                    let ready = flight.acknowledge(written)
+                    if !ready.isEmpty { try await settle(ready, work, mode, estimate) }
+                    marks.settled(ready.count)
+                }
             }
         }
         if let failure { throw failure }
+    }
+
+    private func send(
+        _ chunk: FlyingChunk, index: Int, _ mode: WriteMode, _ group: inout ThrowingTaskGroup<PumpEvent, any Error>
+    ) {
+        let (session, space) = (session, space)
+        let (erasures, entity) = (context.erasures, view.entity.name)
+        group.addTask {
+            CrashPoint.someCommandsSent.reached()
+            let rows = chunk.encoded.rows
+            if rows.count == 0 {
+                return .written(WrittenChunk(index: index, outcomes: [], erasedCount: chunk.erasedCount))
+            }
+            let outcomes = try await session.write(rows, in: space, mode: mode)
+            let erasedCount = try await erasures.count(entity: entity)
+            return .written(WrittenChunk(index: index, outcomes: outcomes, erasedCount: erasedCount))
+        }
+        CrashPoint.rowsSent.reached()
+    }
+
+    private func sendMarker(_ group: inout ThrowingTaskGroup<PumpEvent, any Error>) throws {
+        let (session, space) = (session, space)
+        let marker = try nextMarker()
+        group.addTask {
+            try await session.advance(space, to: marker)
+            CrashPoint.markerAcknowledged.reached()
+            return .marked
+        }
     }
 
     private func nextChunk(
@@ -154,7 +183,8 @@ final class ViewPass {
         let encoded = encoder.encode(page.rows, epoch: ahead.epoch, position: position, erased: erased)
         try judge(encoded)
         ahead.saw(eventTimes: encoded.eventTimes)
-        return FlyingChunk(encoded: encoded, stateAfter: ahead, readCount: page.count)
+        return FlyingChunk(
+            encoded: encoded, stateAfter: ahead, readCount: page.count, erasedCount: erasedCount)
     }
 
     /// The position of a page from a reader without a horizon: later leases and later reads are larger.
@@ -178,13 +208,14 @@ final class ViewPass {
     // MARK: Behind the acknowledgement
 
     private func settle(
-        _ chunks: [(chunk: FlyingChunk, outcomes: [WriteOutcome])], _ work: PassWork, _ mode: WriteMode,
+        _ chunks: [(chunk: FlyingChunk, written: WrittenChunk)], _ work: PassWork, _ mode: WriteMode,
         _ estimate: Int64?
     ) async throws {
         CrashPoint.rowsAcknowledged.reached()
         ledger.note(work)
         var next = state
-        for (chunk, outcomes) in chunks {
+        for (chunk, written) in chunks {
+            let outcomes = written.outcomes
             tally(chunk, outcomes, work)
             let sequence = next.sequence
             var sweep = chunk.stateAfter.sweep
@@ -194,11 +225,10 @@ final class ViewPass {
             next.sweep = sweep
             try await quarantine(chunk.encoded)
         }
-        try await removeErasedMeanwhile(chunks.map(\.chunk))
+        try await removeErasedMeanwhile(chunks.filter { $0.chunk.erasedCount != $0.written.erasedCount }.map(\.chunk))
         state = next
         if work == .load { CrashPoint.loadChunkWritten.reached() }
         if work == .sweep { CrashPoint.sweepChunkWritten.reached() }
-        try await mark()
         context.observer.observe(
             .progress(
                 view: view.name, version: space.version, work: work,
@@ -209,13 +239,18 @@ final class ViewPass {
 
     /// Writes the marker behind everything acknowledged so far.
     func mark() async throws {
+        try await session.advance(space, to: try nextMarker())
+        CrashPoint.markerAcknowledged.reached()
+    }
+
+    /// The marker behind everything acknowledged so far. It has to be written before the next one.
+    private func nextMarker() throws -> Marker {
         CrashPoint.beforeMarker.reached()
         state.sequence += 1
         state.token = session.lease.token
         state.updatedAt = context.time.wall()
         CrashPoint.markerSent.reached()
-        try await session.advance(space, to: try state.marker())
-        CrashPoint.markerAcknowledged.reached()
+        return try state.marker()
     }
 
     private func tally(_ chunk: FlyingChunk, _ outcomes: [WriteOutcome], _ work: PassWork) {
@@ -252,11 +287,11 @@ final class ViewPass {
     }
 
     /// An erasure that came while chunks were in flight: it listed the entity first and removed its rows then, so rows
-    /// written in between are found here, before they are marked.
+    /// written in between are found here, before they are marked. Each chunk is held against the list it was packed under:
+    /// that a chunk before it was cleaned says nothing of it.
     private func removeErasedMeanwhile(_ chunks: [FlyingChunk]) async throws {
-        let count = try await context.erasures.count(entity: view.entity.name)
-        guard count != erasedCount else { return }
-        erasedCount = count
+        guard !chunks.isEmpty else { return }
+        erasedCount = try await context.erasures.count(entity: view.entity.name)
         erased = try await context.erasures.digests(entity: view.entity.name)
         let keys = chunks.flatMap(\.encoded.rows.keys).filter {
             erased.contains(context.erasures.digest($0, entity: view.entity.name))

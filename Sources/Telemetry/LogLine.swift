@@ -5,8 +5,8 @@ import Logging
 /// Control characters, line separators and the characters that turn the direction of text are escaped in both formats.
 /// What doesn't fit is cut or left out, never split within a character, and the line says so with `truncated`.
 struct LogLine {
-    /// Keys of a JSON line that metadata can't take.
-    private static let reserved: Set<String> = ["time", "level", "logger", "message", "error", "truncated"]
+    /// Keys of a line that metadata can't take; `error` is free where the event carries none.
+    private static let reserved: Set<String> = ["time", "level", "logger", "message", "truncated"]
     private static let deepestNesting = 4
     private static let longestKey = 128
 
@@ -31,7 +31,8 @@ struct LogLine {
         line.open(at: milliseconds, level: level, label: label, message: message)
         if let error { line.field("error", .string(error)) }
         for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-            line.field(line.free(key, in: metadata), value)
+            let isTaken = reserved.contains(key) || (error != nil && key == "error")
+            line.field(isTaken ? free(key, in: metadata) : key, value)
         }
         return line.close()
     }
@@ -39,8 +40,7 @@ struct LogLine {
     /// Room for the end of the line, which comes whatever was left out before it.
     private var room: Int { limit - 20 }
 
-    private func free(_ key: String, in metadata: Logger.Metadata) -> String {
-        guard Self.reserved.contains(key) else { return key }
+    private static func free(_ key: String, in metadata: Logger.Metadata) -> String {
         var other = key + "_"
         while metadata[other] != nil { other += "_" }
         return other

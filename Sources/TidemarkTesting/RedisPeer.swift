@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// A listener on a Unix socket that answers as a test says: for answers that no Redis gives, and for exact timing.
 ///
@@ -51,10 +52,9 @@ package final class RedisPeer: Sendable {
             return true
         }
 
-        /// Waits until the client hangs up, for ten seconds at most; reads and forgets what it sends.
-        package func waitForHangUp() -> Bool {
-            while readMore() {}
-            return true
+        /// Waits until the client hangs up or is silent for ten seconds; forgets what it sends.
+        package func waitForHangUp() {
+            while readMore() { unread = [] }
         }
 
         private func readHeader(_ mark: UInt8) -> Int? {
@@ -78,7 +78,7 @@ package final class RedisPeer: Sendable {
             var buffer = [UInt8](repeating: 0, count: 65_536)
             let count = unsafe read(descriptor, &buffer, buffer.count)
             guard count > 0 else { return false }
-            unread.removeFirst(index)
+            unread.removeFirst(min(index, unread.count))
             index = 0
             unread += buffer.prefix(count)
             return true
@@ -96,16 +96,8 @@ package final class RedisPeer: Sendable {
         let path = "\(directory)/peer.sock"
         url = "redis+unix://\(path)"
         listener = try listen(at: path)
-        let work = Work(listener: listener, script: script)
-        var thread = pthread_t()
-        let argument = unsafe Unmanaged.passRetained(work).toOpaque()
-        let status = unsafe pthread_create(&thread, nil, serve, argument)
-        guard status == 0 else {
-            // The thread would have released it.
-            unsafe Unmanaged<Work>.fromOpaque(argument).release()
-            throw RedisServer.Failure(text: "no thread: errno \(status)")
-        }
-        pthread_detach(thread)
+        let listener = listener
+        try startThread { serve(listener, script) }
     }
 
     /// Listens for the duration of `body`.
@@ -126,58 +118,48 @@ package final class RedisPeer: Sendable {
     }
 }
 
-/// Holds a script of a `RedisPeer` until the test lets it go on.
+/// Tells a test that a script got somewhere. One waiter, once.
 package final class Gate: Sendable {
-    private let ends: (wait: Int32, open: Int32)
+    private enum State {
+        case closed
+        case awaited(CheckedContinuation<Void, Never>)
+        case open
+    }
+
+    private let state = Mutex(State.closed)
 
     /// A closed gate.
-    package init() throws {
-        var ends: [Int32] = [-1, -1]
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-        guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
-            throw RedisServer.Failure(text: "no socket pair: errno \(errno)")
-        }
-        self.ends = (ends[0], ends[1])
-    }
+    package init() {}
 
-    deinit {
-        close(ends.wait)
-        close(ends.open)
-    }
-
-    /// Lets one waiter pass, now or later.
+    /// Lets the waiter pass, now or later.
     package func open() {
-        var byte: UInt8 = 1
-        unsafe write(ends.open, &byte, 1)
+        let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
+            defer { state = .open }
+            if case .awaited(let waiter) = state { return waiter }
+            return nil
+        }
+        waiter?.resume()
     }
 
-    /// Waits for `open`, blocking the thread, for ten seconds at most. For scripts only.
-    package func wait() {
-        var poller = pollfd(fd: ends.wait, events: Int16(POLLIN), revents: 0)
-        guard unsafe poll(&poller, 1, 10_000) > 0 else { return }
-        var byte: UInt8 = 0
-        unsafe read(ends.wait, &byte, 1)
-    }
-}
-
-private final class Work: Sendable {
-    let listener: Int32
-    let script: RedisPeer.Script
-
-    init(listener: Int32, script: @escaping RedisPeer.Script) {
-        self.listener = listener
-        self.script = script
+    /// Waits for `open`.
+    package func opened() async {
+        await withCheckedContinuation { continuation in
+            let isOpen = state.withLock { state in
+                if case .open = state { return true }
+                state = .awaited(continuation)
+                return false
+            }
+            if isOpen { continuation.resume() }
+        }
     }
 }
 
-private func serve(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument = unsafe argument else { return nil }
-    let work = unsafe Unmanaged<Work>.fromOpaque(argument).takeRetainedValue()
-    defer { close(work.listener) }
+private func serve(_ listener: Int32, _ script: RedisPeer.Script) {
+    defer { close(listener) }
     while true {
-        let descriptor = accept(work.listener, nil, nil)
-        guard descriptor >= 0 else { return nil }
-        work.script(RedisPeer.Connection(descriptor: descriptor))
+        let descriptor = accept(listener, nil, nil)
+        guard descriptor >= 0 else { return }
+        script(RedisPeer.Connection(descriptor: descriptor))
         close(descriptor)
     }
 }

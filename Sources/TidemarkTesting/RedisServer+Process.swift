@@ -16,7 +16,15 @@ func spawn(_ arguments: [String]) throws -> (pid: pid_t, output: Int32) {
     var words = unsafe arguments.map { unsafe strdup($0) } + [nil]
     defer { unsafe words.forEach { unsafe free($0) } }
     var pid = pid_t()
-    let status = unsafe posix_spawnp(&pid, arguments[0], &actions, nil, &words, environ)
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    // Worker threads block signals, and a child inherits that: it would not hear SIGTERM.
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    let status = unsafe posix_spawnp(&pid, arguments[0], &actions, &attributes, &words, environ)
     close(ends[1])
     guard status == 0 else {
         close(ends[0])

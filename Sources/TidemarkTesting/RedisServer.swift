@@ -51,10 +51,10 @@ package final class RedisServer: Sendable {
     package static func with<Result>(
         _ options: Options = Options(), _ body: (RedisServer) async throws -> Result
     ) async throws -> Result {
-        let server = try RedisServer(options)
+        let server = try await onOwnThread { try RedisServer(options) }
         do {
             let result = try await body(server)
-            server.remove()
+            try await onOwnThread { server.remove() }
             return result
         } catch {
             server.remove()
@@ -64,25 +64,24 @@ package final class RedisServer: Sendable {
 
     /// Starts a server; call `remove` at the end.
     package init(_ options: Options = Options()) throws {
-        directory = try makeTemporaryDirectory()
-        socketPath = "\(directory)/redis.sock"
-        port = options.listensOnTCP ? try freePort() : 0
-        tlsPort = options.listensOnTLS ? try freePort() : 0
-        var lines = [
-            "port \(port)", "bind 127.0.0.1", "unixsocket \(socketPath)", "unixsocketperm 700", "dir \(directory)",
-            "save \"\"", "appendonly no", "daemonize no", "logfile \"\"", "databases 4",
-        ]
-        if options.listensOnTLS {
-            try makeCertificates(in: directory)
-            lines += [
-                "tls-port \(tlsPort)", "tls-cert-file \(directory)/server.pem", "tls-key-file \(directory)/server.key",
-                "tls-ca-cert-file \(directory)/ca.pem", "tls-auth-clients no",
-            ]
+        let directory = try makeTemporaryDirectory()
+        if options.listensOnTLS { try makeCertificates(in: directory) }
+        // A port found free may be taken by the time the server asks for it.
+        var tries = options.listensOnTCP || options.listensOnTLS ? 5 : 1
+        var started: (pid: pid_t, port: Int, tlsPort: Int)?
+        while started == nil {
+            tries -= 1
+            let port = options.listensOnTCP ? try freePort() : 0
+            let tlsPort = options.listensOnTLS ? try freePort() : 0
+            let lines = Self.configuration(directory, port: port, tlsPort: tlsPort) + options.configuration
+            try write(lines.joined(separator: "\n") + "\n", to: "\(directory)/redis.conf")
+            do { started = (try launch(directory), port, tlsPort) } catch  where tries > 0 { continue }
         }
-        lines += options.configuration
-        process = Mutex(nil)
-        try write(lines.joined(separator: "\n") + "\n", to: "\(directory)/redis.conf")
-        try start()
+        self.directory = directory
+        socketPath = "\(directory)/redis.sock"
+        port = started?.port ?? 0
+        tlsPort = started?.tlsPort ?? 0
+        process = Mutex(started?.pid)
     }
 
     deinit {
@@ -120,14 +119,8 @@ package final class RedisServer: Sendable {
     /// Starts it again after `stop`, on the same socket and ports; with `erasing`, as an empty server.
     package func start(erasing: Bool = false) throws {
         if erasing { try run(["/bin/rm", "-rf", "\(directory)/dump.rdb", "\(directory)/appendonlydir"]) }
-        let (pid, output) = try spawn(["redis-server", "\(directory)/redis.conf"])
+        let pid = try launch(directory)
         process.withLock { $0 = pid }
-        defer { close(output) }
-        // It says so when it listens. Closing the pipe afterwards is fine: Redis ignores SIGPIPE.
-        guard waitForText("eady to accept connections", on: output) else {
-            stop(.kill)
-            throw Failure(text: "redis-server did not start")
-        }
     }
 
     /// Ends the process and removes its directory.
@@ -141,23 +134,55 @@ package final class RedisServer: Sendable {
     package func command(
         _ name: StaticString, _ arguments: String..., endpoint: RedisEndpoint? = nil
     ) async throws -> RedisReply {
-        var configuration = RedisClient.Configuration(topology: endpoint.map { RedisTopology($0) } ?? topology)
-        configuration.connections = 1
-        let client = try RedisClient(configuration)
         var pipeline = RedisPipeline()
         pipeline.append(name, arguments.map { .text($0) })
+        return try await send(pipeline, endpoint: endpoint)
+    }
+
+    /// Runs commands over a connection of its own; returns the last reply.
+    @discardableResult
+    package func send(_ pipeline: RedisPipeline, endpoint: RedisEndpoint? = nil) async throws -> RedisReply {
+        var configuration = RedisClient.Configuration(topology: endpoint.map { RedisTopology($0) } ?? topology)
+        configuration.connections = 1
+        configuration.connectTimeout = .seconds(10)
+        let client = try RedisClient(configuration)
         do {
             let deadline = ContinuousClock.now + .seconds(10)
-            let reply = try await client.send(pipeline, deadline: deadline, idempotent: false) { $0[0] }
+            let replies = try await client.send(pipeline, deadline: deadline, idempotent: false) { $0 }
             await client.close()
-            return reply
+            return replies.last ?? .null
         } catch {
             await client.close()
             throw error
         }
     }
 
+    private static func configuration(_ directory: String, port: Int, tlsPort: Int) -> [String] {
+        let lines = [
+            "port \(port)", "bind 127.0.0.1", "unixsocket \(directory)/redis.sock", "unixsocketperm 700",
+            "dir \(directory)", "save \"\"", "appendonly no", "daemonize no", "logfile \"\"", "databases 4",
+        ]
+        guard tlsPort != 0 else { return lines }
+        return lines + [
+            "tls-port \(tlsPort)", "tls-cert-file \(directory)/server.pem", "tls-key-file \(directory)/server.key",
+            "tls-ca-cert-file \(directory)/ca.pem", "tls-auth-clients no",
+        ]
+    }
+
     private func signal(_ number: Int32) {
         if let pid = process.withLock({ $0 }) { kill(pid, number) }
     }
+}
+
+/// Starts a server under the configuration of its directory and waits until it says that it listens.
+private func launch(_ directory: String) throws -> pid_t {
+    let (pid, output) = try spawn(["redis-server", "\(directory)/redis.conf"])
+    // Closing the pipe afterwards is fine: Redis ignores SIGPIPE.
+    defer { close(output) }
+    guard waitForText("eady to accept connections", on: output) else {
+        kill(pid, SIGKILL)
+        _ = waitpid(pid, nil, 0)
+        throw RedisServer.Failure(text: "redis-server did not start")
+    }
+    return pid
 }

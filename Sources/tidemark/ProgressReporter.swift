@@ -23,7 +23,8 @@ final class ProgressReporter: SyncObserver {
             remark(
                 "\(view) v\(version): swept \(Words.count(counts.checked)) rows, \(Words.count(counts.missing)) missing, "
                     + "\(Words.count(counts.different)) different, \(Words.count(counts.orphaned)) gone at the source")
-        case .finished, .violations, .lag, .lease, .leaseLost, .quarantineSize, .newestEvent, .succeeded, .breaker,
+        case .finished, .violations, .lag, .horizon, .lease, .leaseLost, .quarantineSize, .newestEvent, .succeeded,
+            .breaker,
             .storeFailed,
             .sourceFailed:
             break

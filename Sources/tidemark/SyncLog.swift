@@ -35,7 +35,8 @@ struct SyncLog: SyncObserver {
             logger.warning(
                 "rows broke a rule",
                 metadata: ["view": "\(view)", "feature": "\(feature)", "rule": "\(rule)", "rows": "\(count)"])
-        case .lag, .lease, .progress, .quarantineSize, .newestEvent, .succeeded, .breaker, .storeFailed, .sourceFailed:
+        case .lag, .horizon, .lease, .progress, .quarantineSize, .newestEvent, .succeeded, .breaker, .storeFailed,
+            .sourceFailed:
             break
         }
     }
@@ -60,8 +61,7 @@ struct SyncLog: SyncObserver {
 
 /// How the process logs.
 enum ProcessLog {
-    static func makeLogger(_ config: TelemetryConfig) -> Logger {
-        let registry = MetricRegistry()
+    static func makeLogger(_ config: TelemetryConfig, _ registry: MetricRegistry) -> Logger {
         let sink = LogSink(
             descriptor: 2, format: LogFormat(rawValue: config.logFormat.rawValue) ?? .json,
             level: Logger.Level(rawValue: config.logLevel.rawValue) ?? .info,

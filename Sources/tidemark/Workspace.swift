@@ -16,6 +16,8 @@ final class Workspace: Sendable {
     /// Of all definitions, 16 hex digits.
     let hash: String
     let logger: Logger
+    /// Of the whole process: log and sync count into it, the page shows it.
+    let registry: MetricRegistry
 
     private struct Opened {
         var store: (any OnlineStore)?
@@ -26,14 +28,16 @@ final class Workspace: Sendable {
     private let opened = Mutex(Opened())
 
     private init(
-        configPath: String, config: Config, catalog: Catalog, definitionFiles: [String], hash: String, logger: Logger
+        configPath: String, config: Config, catalog: Catalog, definitionFiles: [String], hash: String,
+        registry: MetricRegistry
     ) {
         self.configPath = configPath
         self.config = config
         self.catalog = catalog
         self.definitionFiles = definitionFiles
         self.hash = hash
-        self.logger = logger
+        self.registry = registry
+        logger = ProcessLog.makeLogger(config.telemetry, registry)
     }
 
     // MARK: Loading
@@ -55,7 +59,7 @@ final class Workspace: Sendable {
         }
         return Workspace(
             configPath: path, config: config, catalog: catalog, definitionFiles: files.map(\.name), hash: print.hex,
-            logger: ProcessLog.makeLogger(config.telemetry))
+            registry: MetricRegistry())
     }
 
     /// The view of that name in the definitions.

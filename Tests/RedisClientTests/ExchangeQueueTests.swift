@@ -1,4 +1,5 @@
 import Testing
+import TidemarkTesting
 
 // The machine has no package API: it decides inside of a connection.
 @testable import RedisClient
@@ -82,7 +83,7 @@ struct ExchangeQueueTests {
     @Test(arguments: 0..<20 as Range<UInt64>)
     func randomEventsKeepRepliesInStep(_ seed: UInt64) {
         print("ExchangeQueue seed \(seed)")
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         let limits = limits {
             $0.commandsOnWire = 12
             $0.bytesOnWire = 60
@@ -154,18 +155,5 @@ struct ExchangeQueueTests {
     private func count(_ id: Int, _ asked: inout [Int: Asked]) {
         asked[id]?.answered += 1
         if let entry = asked[id], entry.answered == entry.commands { asked[id] = nil }
-    }
-}
-
-/// SplitMix64.
-struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

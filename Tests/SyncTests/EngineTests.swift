@@ -1,9 +1,9 @@
-import TidemarkTesting
 import FeatureModel
 import OnlineStore
 import RowCodec
 import Sync
 import Testing
+import TidemarkTesting
 
 @Suite(.timeLimit(.minutes(2))) struct EngineTests {
     @Test func firstLoadThenOnlyChanges() async throws {

@@ -1,8 +1,8 @@
-import TidemarkTesting
 import FeatureModel
 import OnlineStore
 import Sync
 import Testing
+import TidemarkTesting
 
 @Suite(.timeLimit(.minutes(2))) struct VersionTests {
     private static let wider = EngineFixture.view(
@@ -80,6 +80,22 @@ import Testing
             try await fixture.sync()
             #expect(try await fixture.versions.current?.number == 1)
             #expect(try await fixture.versions.next?.state == .built)
+        }
+    }
+
+    @Test func aVersionThatLostMostRowsIsNotActivatedByItself() async throws {
+        var contract = ViewContract()
+        contract.maximumRowCountChange = 0.2
+        let view = EngineFixture.view(contract: contract)
+        try await EngineFixture.with(view) { fixture in
+            try await fixture.insert(1...50)
+            try await fixture.sync()
+            try await fixture.sql("DELETE FROM things WHERE id > 39")
+            _ = try await Planner(fixture.engine).beginBackfill(view)
+            try await fixture.sync()
+            #expect(try await fixture.versions.current?.number == 1)
+            #expect(try await fixture.versions.next?.state == .built)
+            #expect(fixture.events.all.contains { if case .breached = $0 { true } else { false } })
         }
     }
 

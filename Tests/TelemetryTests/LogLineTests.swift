@@ -68,6 +68,13 @@ import Testing
         #expect(object["level_"] as? String == "error")
     }
 
+    @Test func metadataMayTellOfAnErrorWhereTheEventCarriesNone() throws {
+        #expect(try parsed(line(metadata: ["error": "mine"]))["error"] as? String == "mine")
+        let both = try parsed(line(error: "the event's", metadata: ["error": "mine"]))
+        #expect(both["error"] as? String == "the event's")
+        #expect(both["error_"] as? String == "mine")
+    }
+
     @Test(arguments: LogFormat.allCases, [0, 512, 600, 1_024, 4_096])
     func noLineIsLongerThanItsLimit(format: LogFormat, limit: Int) throws {
         var random = SplitMix(state: 7)

@@ -114,25 +114,24 @@ install_missing() {
 }
 
 # apt_install PACKAGE...: installs packages whose services neither start now nor at the next boot: the tests start their own.
-apt_install() {
-    local policy=/usr/sbin/policy-rc.d made='' status=0
+# A shell of its own, so that what it makes goes when it ends, however it ends.
+apt_install() (
+    policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        trap 'exit 130' INT TERM HUP
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
-        made=yes
     fi
-    apt_get update && apt_get install -y --no-install-recommends "$@" || status=$?
-    [ -z "$made" ] || as_root rm -f "$policy"
-    [ "$status" -eq 0 ] || return "$status"
-    command -v systemctl >/dev/null 2>&1 || return 0
-    local package
+    apt_get update && apt_get install -y --no-install-recommends "$@" || exit
+    command -v systemctl >/dev/null 2>&1 || exit 0
     for package in "$@"; do
         case $package in
             # Without systemd as the first process this has nothing to talk to, and there is nothing to disable.
             redis-server | postgresql | prometheus) as_root systemctl disable --now "$package" || true ;;
         esac
     done
-}
+)
 
 apt_get() {
     as_root env DEBIAN_FRONTEND=noninteractive timeout --kill-after=30 900 \

@@ -28,10 +28,8 @@ package struct FeatureLookup: Sendable {
 
     /// Looks up every feature of the plan for every entity. What fails is a status in the answer, not an error.
     ///
-    /// - Parameters:
-    ///   - entities: Key column → value; each must hold every key column of the plan.
-    ///   - now: Microseconds since 1970, for ages.
-    /// - Throws: `LookupError` when an entity lacks a key column or has one that can't be a key.
+    /// Each entity is key column → value and must hold every key column of the plan, else it is a `LookupError`. `now` is in
+    /// microseconds since 1970, for ages.
     package func lookup(
         _ plan: LookupPlan, entities: [[String: EntityKeyValue]], now: Int64
     ) async throws(LookupError) -> LookupAnswer {

@@ -32,11 +32,8 @@ package struct LookupPlan: Sendable {
         return columns
     }
 
-    /// Resolves features.
-    ///
-    /// - Parameters:
-    ///   - views: The views with the version that is read of each, by name.
-    /// - Throws: `LookupError` naming what is unknown, and the nearest known.
+    /// Resolves features. `views` holds each view with the version that is read of it, by name. What is unknown is a
+    /// `LookupError` with the nearest known.
     package init(
         project: String, features: [FeatureReference], views: [String: (view: FeatureView, version: Int)]
     ) throws(LookupError) {

@@ -37,11 +37,15 @@ enum ControlScripts {
         return 1
         """)
 
-    /// KEYS: lease. ARGV: `<token> <owner>`.
+    /// KEYS: lease, tokens. ARGV: name, token.
+    ///
+    /// Uses up the next token too, so that the lease can't be taken up again and whoever still writes under it is fenced.
     static let releaseLease = RedisScript(
         """
-        if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-        return 0
+        if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+        redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
+        redis.call('DEL', KEYS[1])
+        return 1
         """)
 
     /// KEYS: tokens, marker. ARGV: lease name, token, expected sequence, sequence, bytes.

@@ -1,5 +1,6 @@
 internal import FeatureModel
 internal import RedisClient
+internal import RowCodec
 
 /// The writes of one lease holder over a connection of its own. When that ends, every call throws `sessionLost`.
 final class RedisSession: StoreSession {
@@ -44,7 +45,7 @@ final class RedisSession: StoreSession {
 
     func marker(_ space: KeySpace) async throws(StoreError) -> Marker? {
         var pipeline = RedisPipeline()
-        let key = keys.marker(viewKey: space.viewKey, version: space.version)
+        let key = ControlKeys.marker(space)
         pipeline.append("HMGET", .text(key), .text("sequence"), .text("bytes"))
         let values = try await call(pipeline) { replies throws(RedisError) in
             try RedisStore.values(replies[0], count: 2)
@@ -60,7 +61,7 @@ final class RedisSession: StoreSession {
         let (expected, overflows) = marker.sequence.subtractingReportingOverflow(1)
         guard !overflows else { throw StoreError(.markerMoved, "the marker's sequence is out of range") }
         var pipeline = RedisPipeline()
-        let key = keys.marker(viewKey: space.viewKey, version: space.version)
+        let key = ControlKeys.marker(space)
         pipeline.append(
             ControlScripts.advance, keys: [keys.tokens, key],
             [
@@ -83,8 +84,14 @@ final class RedisSession: StoreSession {
     /// Refuses rows that the script could not read. It is our own mistake if there are any, but not one to spread.
     private func check(_ batch: RowBatch) throws(StoreError) {
         for index in 0..<batch.count {
-            guard RowScript.isPacked(batch.row(index)), batch.ttlMilliseconds[index] > 0 else {
-                throw StoreError(.corrupt, "a row of the batch is not packed, or has no TTL")
+            guard batch.ttlMilliseconds[index] > 0 else {
+                throw StoreError(.corrupt, "a row to write has no TTL")
+            }
+            do throws(RowCodecError) {
+                _ = try RowHeader(batch.bytes.span.extracting(batch.range(index)))
+            } catch {
+                if error.code == .tooLarge { throw StoreError(.tooLarge, "a row to write is too large") }
+                throw StoreError(.corrupt, "a row to write is not a packed row", detail: error.description)
             }
         }
     }

@@ -7,10 +7,18 @@ extension RedisStore {
     }
 
     package func diagnose() async throws(StoreError) -> [StoreFinding] {
-        let info = try await info()
+        let permissions = try await permissions()
+        let info: [Substring: Substring]
+        do throws(StoreError) {
+            info = try await self.info()
+        } catch {
+            // Without INFO there is nothing to judge but what was tried.
+            guard error.code == .misconfigured, permissions.grade == .bad else { throw error }
+            return [encryption(), permissions]
+        }
         return [
             version(info), policy(info), persistence(info), role(info), memory(info), try await clock(), encryption(),
-            try await permissions(),
+            permissions,
         ]
     }
 
@@ -133,7 +141,7 @@ extension RedisStore {
             ("HMGET", [probe, .text("a")]), ("HGETALL", [probe]), ("HLEN", [probe]), ("HEXISTS", [probe, .text("a")]),
             ("HDEL", [probe, .text("a")]), ("LPUSH", [probe, .text("1")]),
             ("LTRIM", [probe, .integer(0), .integer(0)]),
-            ("LRANGE", [probe, .integer(0), .integer(0)]), ("UNLINK", [probe]), ("TIME", []),
+            ("LRANGE", [probe, .integer(0), .integer(0)]), ("UNLINK", [probe]), ("TIME", []), ("INFO", []),
             ("SCAN", [.integer(0), .text("COUNT"), .integer(1)]), ("EVAL", [.text("return 1"), .integer(0)]),
             ("SCRIPT", [.text("LOAD"), .text("return 1")]),
         ]

@@ -31,7 +31,9 @@ extension RedisStore {
 
     package func releaseLease(_ lease: Lease) async throws(StoreError) {
         var pipeline = RedisPipeline()
-        pipeline.append(ControlScripts.releaseLease, keys: [keys.lease(lease.name)], [.text(Self.text(lease))])
+        pipeline.append(
+            ControlScripts.releaseLease, keys: [keys.lease(lease.name), keys.tokens],
+            [.text(lease.name), .integer(lease.token)])
         try await call(pipeline) { replies throws(RedisError) in _ = try replies[0].integer() }
     }
 

@@ -1,15 +1,16 @@
 internal import RedisClient
+internal import RowCodec
 
 /// The one script that writes rows: newest wins, value and expiry in one step, as many rows in a call as fit.
 ///
-/// `KEYS` are the row keys and, unless it only compares, the token hash behind them: a call under an older lease writes nothing. `ARGV` is the mode, the lease's name and token,
-/// then a packed row and its TTL in milliseconds for each row key. The answer is one digit a row: `WriteOutcome`.
+/// `KEYS` are the row keys and, unless it only compares, the token hash behind them: a call under an older lease writes
+/// nothing. `ARGV` is the mode, the lease's name and token, then a packed row and its TTL in milliseconds for each row key.
+/// The answer is one digit a row: `WriteOutcome`.
 ///
-/// It reads the head of a packed row: format version and flags (1 tombstone, 2 event time, 4 LZ4) in one byte, epoch in 2,
-/// position in 8, event time in 8 if it is flagged, a check in 4. Numbers are compared in pieces of 32 bits, which Lua's
-/// doubles hold exactly; Lua's own order of strings follows the server's locale and is never used. Whatever else is stored
-/// under the key (another type, another format) is no row of ours and is replaced. Texts of errors are literals: what a
-/// client sends never comes back in one (CVE-2025-67733).
+/// It says in Lua what `RowPrecedence` says in Swift. Numbers are compared in pieces of 32 bits, which Lua's doubles hold
+/// exactly; Lua's own order of strings follows the server's locale and is never used. Whatever else is stored under the key
+/// (another type, another format) is no row of ours and is replaced. Texts of errors are literals: what a client sends
+/// never comes back in one (CVE-2025-67733).
 enum RowScript {
     /// Rows a call at most: a call holds up the server for about 0.2 ms.
     static let rowsPerCall = 64
@@ -40,8 +41,8 @@ enum RowScript {
         local function isRow(stored)
           if type(stored) ~= 'string' then return false end
           local first = byte(stored, 1)
-          if not first or first < 16 or first > 23 then return false end
-          return #stored >= (first % 4 >= 2 and 23 or 15)
+          if not first or first < 16 or first > 23 or #stored > \(RowFormat.maximumRowBytes) then return false end
+          return #stored >= \(RowFormat.minimumRowBytes) + (first % 4 >= 2 and 8 or 0)
         end
 
         local function eventTime(row)
@@ -69,13 +70,14 @@ enum RowScript {
           return sub(stored, 12, 19) == sub(row, 12, 19) and sub(stored, 24) == sub(row, 24)
         end
 
+        -- The outcome, and whether the stored bytes stay.
         local function judge(stored, row)
           if not stored then return 1 end
           if not isRow(stored) then return 3 end
           local later, equal = isLater(stored, row)
-          if later then return 0 end
-          if isSame(stored, row) then return 2 end
-          if equal and newest then return 4 end
+          if later then return 0, true end
+          if isSame(stored, row) then return 2, newest and equal or stored == row end
+          if equal and newest then return 4, true end
           return 3
         end
 
@@ -86,22 +88,12 @@ enum RowScript {
           if type(stored) == 'table' and not string.find(stored.err, 'WRONGTYPE', 1, true) then
             stored = call('GET', key)
           end
-          local outcome = judge(stored, row)
+          local outcome, stays = judge(stored, row)
           if writes and outcome > 0 then
-            if outcome == 4 or stored == row then
-              call('PEXPIRE', key, ttl)
-            else
-              call('SET', key, row, 'PX', ttl)
-            end
+            if stays then call('PEXPIRE', key, ttl) else call('SET', key, row, 'PX', ttl) end
           end
           outcomes[i] = outcome
         end
         return table.concat(outcomes)
         """)
-
-    /// Whether bytes have the head that the script reads.
-    static func isPacked(_ row: ArraySlice<UInt8>) -> Bool {
-        guard let first = row.first, (16...23).contains(first) else { return false }
-        return row.count >= (first & 2 == 0 ? 15 : 23)
-    }
 }

@@ -91,7 +91,12 @@ struct ImportCommand: AsyncParsableCommand {
                 let report = try await RetailRocketImport.run(
                     folder: folder, out: out, overwrite: overwrite, progress: { progress.update($0) })
                 progress.finish()
-                print("\(out): \(report.summary)")
+                for problem in report.problems { Console.note("left out: \(problem)") }
+                print(
+                    "\(out): \(Words.count(Int64(report.events))) events of \(Words.count(Int64(report.users))) users, "
+                        + "\(Words.count(Int64(report.items))) items, \(Words.count(Int64(report.itemProperties))) item "
+                        + "properties; the shop's now is \(Words.time(report.now * 1_000))")
+                if report.files.contains(where: { $0.badRows > 0 }) { throw Ending.differs }
             }
         }
     }

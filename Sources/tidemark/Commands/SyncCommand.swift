@@ -50,8 +50,7 @@ struct SyncCommand: ProjectCommand {
 
     private func runOnce(_ workspace: Workspace) async throws {
         let reporter = ProgressReporter(quiet: output.json)
-        let metrics = SyncMetrics()
-        let engine = try await workspace.engine(observer: SyncObservers([reporter, metrics]))
+        let engine = try await workspace.engine(observer: reporter)
         let names = views.isEmpty ? workspace.appliedViews : views
         if backfill { try await beginBackfills(engine, names) }
         var entries: [LedgerEntry] = []
@@ -113,7 +112,9 @@ struct SyncCommand: ProjectCommand {
 
     private func serve(_ workspace: Workspace) async throws {
         let logger = workspace.logger
-        let metrics = SyncMetrics()
+        workspace.registry.setInfo(.config, [workspace.hash])
+        let metrics = SyncMetrics(
+            registry: workspace.registry, sources: workspace.config.sources.map(\.name))
         let engine = try await workspace.engine(observer: SyncObservers([SyncLog(logger: logger), metrics]))
         let page = MetricsPage(address: workspace.config.sync.metrics, metrics: metrics, logger: logger)
         logger.info(

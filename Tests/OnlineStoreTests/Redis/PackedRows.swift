@@ -1,7 +1,7 @@
 import FeatureModel
 import OnlineStore
 
-/// A packed row as the write script sees it, made by hand from the layout in `RowScript`.
+/// A packed row as the write script sees it, made by hand from the layout in `schemas/row-format.md`.
 struct PackedRow: Hashable {
     var order: RowOrder
     var isTombstone = false
@@ -15,7 +15,7 @@ struct PackedRow: Hashable {
         if let eventTime = order.eventTime {
             bytes += Self.bigEndian(UInt64(bitPattern: eventTime) ^ 1 << 63, count: 8)
         }
-        return bytes + check + body
+        return bytes + check + [0, 1] + body
     }
 
     private static func bigEndian(_ number: UInt64, count: Int) -> [UInt8] {
