@@ -24,6 +24,7 @@ package struct SyncEngine: Sendable {
     @discardableResult
     package func sync(_ view: String, sweepUntil: ContinuousClock.Instant? = nil) async throws -> [LedgerEntry] {
         var attempt = 0
+        var earlier: SyncError?
         guards.attemptBegan()
         while true {
             do {
@@ -33,6 +34,9 @@ package struct SyncEngine: Sendable {
             } catch {
                 let failure = SyncError(error)
                 if case .leaseHeld = failure { throw failure }
+                // A breaker that these attempts opened themselves says less than what opened it.
+                if case .breakerOpen = failure { throw earlier ?? failure }
+                earlier = failure
                 guard failure.isRetryable, attempt < context.settings.retriesPerPass, guards.mayRetry() else {
                     throw failure
                 }

@@ -46,10 +46,10 @@ import Glibc
             } else {
                 try command.run()
             }
-            try Console.flush()
+            try Console.checkOutput()
         } catch let ending as Ending {
             // What was printed before counts less than how it ended.
-            try? Console.flush()
+            try? Console.checkOutput()
             Glibc.exit(ending.code)
         } catch {
             let code = exitCode(for: error)

@@ -6,6 +6,15 @@ struct QuarantineCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quarantine",
         abstract: "Rows that broke a rule and did not reach the store.",
+        discussion: """
+            The entity's last good row stays in the store. A row that was mended at the source heals with its next change, \
+            with the next sweep, or with `retry`.
+
+            tidemark quarantine list user_activity
+            tidemark quarantine show user_activity 42
+            tidemark quarantine retry user_activity
+            tidemark quarantine drop user_activity 42
+            """,
         subcommands: [List.self, Show.self, Retry.self, Drop.self], defaultSubcommand: List.self)
 
     @ParentCommand var root: Tidemark

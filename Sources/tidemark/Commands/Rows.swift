@@ -77,7 +77,8 @@ struct LookupCommand: ProjectCommand {
 struct ExplainCommand: ProjectCommand {
     static let configuration = CommandConfiguration(
         commandName: "explain",
-        abstract: "Everything known of one entity's row: key, version, bytes, times, position, expiry, run.")
+        abstract: "Everything known of one entity's row: key, version, bytes, times, position, expiry, run.",
+        discussion: "tidemark explain user_activity --entity user_id=42")
 
     @ParentCommand var root: Tidemark
     @OptionGroup var global: GlobalOptions
@@ -115,6 +116,9 @@ struct EraseCommand: ProjectCommand {
         discussion: """
             The entity (as a digest, not in the clear) goes on a list that every later sync and sweep obeys. With \
             sync.erasures in the config the list is also kept in that file, so that it outlives the store.
+
+            tidemark erase --entity user_id=42
+            tidemark erase --undo --entity user_id=42
             """)
 
     @ParentCommand var root: Tidemark

@@ -15,6 +15,9 @@ struct SourceCommand: AsyncParsableCommand {
             discussion: """
                 For views whose watermark names `track`. SQLite: a change log filled by triggers. PostgreSQL: an xid8 stamp \
                 and a log of deletes. Running it twice does no harm.
+
+                tidemark source install user_activity
+                tidemark source install user_activity --apply
                 """)
 
         @ParentCommand var sourceCommand: SourceCommand

@@ -16,7 +16,11 @@ struct SyncCommand: ProjectCommand {
             (sync.metrics in the config). Several services may run side by side: they share the views by lease.
 
             With --once: one pass over the views (all, or those named) and exit, for systemd or Kubernetes timers. The \
-            first sync of an empty store applies the definitions by itself.
+            first sync of an empty store applies the definitions by itself. Paused views are left out.
+
+            tidemark sync
+            tidemark sync --once user_activity item
+            tidemark sync --backfill user_activity
             """)
 
     @ParentCommand var root: Tidemark

@@ -12,6 +12,9 @@ struct VerifyCommand: ProjectCommand {
             count as newer, not as different.
 
             Exit code 3 when something differs (with --repair: differed).
+
+            tidemark verify
+            tidemark verify --repair user_activity
             """)
 
     @ParentCommand var root: Tidemark

@@ -7,6 +7,14 @@ struct VersionsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "versions",
         abstract: "List a view's versions, activate one, or roll back.",
+        discussion: """
+            A changed definition or `sync --backfill` builds the next version beside the one that is read; the one before \
+            stays in step for keep_previous, ready for a rollback.
+
+            tidemark versions user_activity
+            tidemark versions activate user_activity 2
+            tidemark versions rollback user_activity
+            """,
         subcommands: [List.self, Activate.self, Rollback.self], defaultSubcommand: List.self)
 
     struct List: ProjectCommand {

@@ -7,6 +7,10 @@ struct WatermarkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watermark",
         abstract: "Show, set or forget how far a view got.",
+        discussion: """
+            tidemark watermark user_activity
+            tidemark watermark reset user_activity
+            """,
         subcommands: [Get.self, Set.self, Reset.self], defaultSubcommand: Get.self)
 
     @ParentCommand var root: Tidemark
@@ -41,7 +45,12 @@ struct WatermarkCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Set a view's watermark; the next pass reads on from there.",
             discussion:
-                "Give it in the form that `watermark get` prints. Reading again is harmless; skipping ahead is not.")
+                """
+                Give it in the form that `watermark get` prints. Reading again is harmless; skipping ahead is not: what is \
+                skipped comes only with the next sweep.
+
+                tidemark watermark set user_activity 'end:t2015-06-01T23:07:56.370Z,i88'
+                """)
 
         @ParentCommand var watermarkCommand: WatermarkCommand
         var root: Tidemark { watermarkCommand.root }
@@ -55,6 +64,7 @@ struct WatermarkCommand: AsyncParsableCommand {
 
         func run(_ workspace: Workspace) async throws {
             let engine = try await workspace.engine()
+            _ = try await VersionsCommand.applied(view, engine)
             try await engine.setWatermark(view, to: watermark)
             print("\(view): the next sync reads on from \(watermark)")
         }
@@ -72,7 +82,9 @@ struct WatermarkCommand: AsyncParsableCommand {
         var view: String
 
         func run(_ workspace: Workspace) async throws {
-            try await workspace.engine().resetWatermark(view)
+            let engine = try await workspace.engine()
+            _ = try await VersionsCommand.applied(view, engine)
+            try await engine.resetWatermark(view)
             print("\(view): the next sync loads all rows again")
         }
     }

@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import OnlineStore
 import Sync
+import Synchronization
 
 /// What people see: results on standard output, everything else on standard error.
 enum Console {
@@ -22,21 +23,38 @@ enum Console {
 
     /// Writes to standard error. If nobody listens there, nobody is told.
     static func write(_ text: String) {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return }
-            rest = rest.dropFirst(count)
-        }
+        _ = write(text, to: STDERR_FILENO)
     }
 
-    /// Writes out what was printed. A reader that left early (`| head`) had what it wanted.
+    /// Writes all of a text.
     ///
-    /// - Throws: `Ending.failed` when results were lost: a full disk, a closed standard output.
-    static func flush() throws {
-        guard fflush(nil) != 0, errno != EPIPE else { return }
-        error("standard output can't be written: \(unsafe String(cString: strerror(errno)))")
+    /// - Returns: `errno`, 0 for success.
+    private static func write(_ text: String, to descriptor: Int32) -> Int32 {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return errno }
+            rest = rest.dropFirst(count)
+        }
+        return 0
+    }
+
+    /// The first failure of standard output, as `errno`; 0 for none.
+    private static let outputFailure = Atomic<Int32>(0)
+
+    /// Prints a result. What can't be written is known to `checkOutput`.
+    static func result(_ text: String) {
+        guard outputFailure.load(ordering: .relaxed) == 0 else { return }
+        outputFailure.store(write(text, to: STDOUT_FILENO), ordering: .relaxed)
+    }
+
+    /// Makes lost results an error: a full disk, a closed standard output. A reader that left early (`| head`) had what it
+    /// wanted.
+    static func checkOutput() throws {
+        let failure = outputFailure.load(ordering: .relaxed)
+        guard failure != 0, failure != EPIPE else { return }
+        error("standard output can't be written: \(unsafe String(cString: strerror(failure)))")
         throw Ending.failed
     }
 
@@ -79,4 +97,9 @@ struct UsageError: Error, CustomStringConvertible {
     init(_ description: String) {
         self.description = description
     }
+}
+
+/// Prints a result, in the place of the standard library's, which drops what can't be written.
+func print(_ text: String, terminator: String = "\n") {
+    Console.result(text + terminator)
 }
