@@ -24,8 +24,11 @@ enum Advice {
         case .unavailable: "; is it running, and is online_store.url right?"
         case .deadlineExceeded: "; is it overloaded? online_store.command_timeout allows more time"
         case .misconfigured:
-            error.detail.hasPrefix("NOPERM")
-                ? "" : "; check online_store in the config: url, username, password"
+            switch error.detail.prefix(while: { $0 != " " }).lowercased() {
+            case "noperm": ""
+            case "noauth", "wrongpass": "; check online_store in the config: username and password"
+            default: "; see online_store.url in the config"
+            }
         case .corrupt: "; `tidemark doctor` tells more"
         case .sessionLost, .markerMoved, .fenced: "; run it again, what is marked is kept"
         case .writesRefused:

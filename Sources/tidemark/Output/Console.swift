@@ -52,7 +52,8 @@ enum Console {
     /// Makes lost results an error: a full disk, a closed standard output. A reader that left early (`| head`) had what it
     /// wanted.
     static func checkOutput() throws {
-        let failure = outputFailure.load(ordering: .relaxed)
+        // It is said once.
+        let failure = outputFailure.exchange(0, ordering: .relaxed)
         guard failure != 0, failure != EPIPE else { return }
         error("standard output can't be written: \(unsafe String(cString: strerror(failure)))")
         throw Ending.failed

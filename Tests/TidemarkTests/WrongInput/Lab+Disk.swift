@@ -32,19 +32,19 @@ extension Lab {
         guard ending.code == 0 else { throw Failure(text: "\(program) \(arguments): \(ending.story)") }
     }
 
-    /// Moves the source to a disk without room for as long as `body` runs.
-    func onFullDisk(_ body: () async throws -> Void) async throws {
-        let (disk, file) = (workdir.file("disk"), workdir.file("shop.db"))
+    /// Moves a file to a disk without room for as long as `body` runs.
+    func onFullDisk(_ name: String, _ body: () async throws -> Void) async throws {
+        let (disk, file) = (workdir.file("disk"), workdir.file(name))
         unsafe mkdir(disk, 0o700)
-        try await succeed("/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tidemark-test", disk)
+        try await succeed("/bin/mount", "-t", "tmpfs", "-o", "size=1m", "tidemark-test", disk)
         do {
             try await succeed("/bin/mv", file, disk)
-            try await succeed("/bin/ln", "-s", "\(disk)/shop.db", file)
+            try await succeed("/bin/ln", "-s", "\(disk)/\(name)", file)
             // It ends with an error of its own, when the disk is full.
             _ = try await DaemonProcess("/bin/dd", ["if=/dev/zero", "of=\(disk)/filler", "bs=4k"]).ending()
             try await body()
             try await succeed("/bin/rm", "\(disk)/filler", file)
-            try await succeed("/bin/mv", "\(disk)/shop.db", file)
+            try await succeed("/bin/mv", "\(disk)/\(name)", file)
             try await succeed("/bin/umount", disk)
         } catch {
             try await succeed("/bin/umount", "-l", disk)

@@ -45,10 +45,15 @@ struct Lab: Sendable {
     }
 
     var config: String {
+        config(store: "{url: \"\(redis.url)\", username: app, password: \"env:LAB_PASSWORD\", command_timeout: 2s}")
+    }
+
+    /// The config, with `online_store` in flow style.
+    func config(store: String) -> String {
         """
         project: lab
         schemas: definitions
-        online_store: {url: "\(redis.url)", username: app, password: "env:LAB_PASSWORD", command_timeout: 2s}
+        online_store: \(store)
         sources:
           shop: {url: "sqlite:shop.db", lock_timeout: 50ms}
         sync:
@@ -115,9 +120,9 @@ struct Lab: Sendable {
 
     // MARK: Source
 
-    /// Runs statements on the source; the file is opened and closed for it.
-    func execute(_ sql: String) async throws {
-        let database = try await LocalDatabase(.init(path: workdir.file("shop.db"), busyTimeoutMilliseconds: 10_000))
+    /// Runs statements on the source, or another SQLite file; it is opened and closed for it.
+    func execute(_ sql: String, in file: String = "shop.db") async throws {
+        let database = try await LocalDatabase(.init(path: workdir.file(file), busyTimeoutMilliseconds: 10_000))
         try await database.run { try $0.execute(sql) }
         await database.close()
     }

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 import TidemarkTesting
 
@@ -26,13 +27,56 @@ struct WrongInputTests {
             try await lab.expect(["sync", "--once"], code: 0)
             try await lab.change()
             try lab.workdir.write(Lab.trackedDefinitions, to: "definitions/lab.yaml")
-            try await lab.onFullDisk {
+            try await lab.onFullDisk("shop.db") {
                 try await lab.expect(
                     ["source", "install", "tracked", "--apply"], code: 1, words: ["shop.db", "disk is full"])
                 try await lab.expect(["sync", "--once"], code: 0, words: ["activity v1"])
             }
             try await lab.expect(["source", "install", "tracked", "--apply"], code: 0)
             try await lab.expect(["apply"], code: 0)
+            try await lab.expect(["sync", "--once"], code: 0)
+            try await lab.expectInStep("with room on the disk")
+        }
+    }
+
+    /// The store in a file goes wrong in ways of its own.
+    @Test func theEmbeddedStoreSaysWhatIsWrongToo() async throws {
+        try await Lab.with { lab in
+            try lab.workdir.write(lab.config(store: "{url: \"sqlite:store.db\"}"), to: "tidemark.yaml")
+            try await lab.expect(["sync", "--once"], code: 0)
+            try await lab.change()
+
+            try await lab.execute("PRAGMA user_version = 99", in: "store.db")
+            for command in [["sync", "--once"], ["lookup", "--service", "ranker", "--entity", "user_id=1"]] {
+                try await lab.expect(
+                    command, code: 1, words: ["online_store", "newer version", "schema 99", "upgrade"])
+            }
+            try await lab.execute("PRAGMA user_version = 1", in: "store.db")
+
+            try lab.move("store.db", "kept")
+            try lab.workdir.write(String(repeating: "this is no database\n", count: 500), to: "store.db")
+            try await lab.expect(["sync", "--once"], code: 1, words: ["online_store", "store.db", "not a database"])
+            lab.remove("store.db")
+            unsafe mkdir(lab.workdir.file("store.db"), 0o700)
+            try await lab.expect(
+                ["sync", "--once"], code: 1, words: ["store.db", "can't be opened", "online_store.url"])
+            lab.remove("store.db")
+            try lab.move("kept", "store.db")
+
+            try await lab.expect(["sync", "--once"], code: 0)
+            try await lab.expectInStep("with the store back in its place")
+        }
+    }
+
+    @Test(.enabled(if: Lab.canMount))
+    func aFullDiskUnderTheEmbeddedStoreIsSaidAndLosesNothing() async throws {
+        try await Lab.with { lab in
+            try lab.workdir.write(lab.config(store: "{url: \"sqlite:store.db\"}"), to: "tidemark.yaml")
+            try await lab.expect(["sync", "--once"], code: 0)
+            try await lab.change()
+            try await lab.onFullDisk("store.db") {
+                try await lab.expect(["sync", "--once"], code: 1, words: ["online_store", "disk"])
+            }
             try await lab.expect(["sync", "--once"], code: 0)
             try await lab.expectInStep("with room on the disk")
         }
