@@ -58,6 +58,19 @@ import CSQLite
         if status != SQLITE_OK { throw failure(status) }
     }
 
+    /// Binds bytes as a text, whether or not they are UTF-8; they are copied.
+    package func bind(textBytes bytes: Span<UInt8>, at index: Int) throws(SQLiteError) {
+        let slot = Int32(truncatingIfNeeded: index)
+        guard let length = Int32(exactly: bytes.count) else {
+            throw SQLiteError(extendedCode: SQLITE_TOOBIG, message: "a text of \(bytes.count) bytes")
+        }
+        let status = unsafe bytes.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return unsafe fs_sqlite3_bind_text(raw, slot, "", 0) }
+            return unsafe fs_sqlite3_bind_text(raw, slot, start.assumingMemoryBound(to: CChar.self), length)
+        }
+        if status != SQLITE_OK { throw failure(status) }
+    }
+
     private func bindText(_ text: String, _ slot: Int32) -> Int32 {
         var text = text
         return text.withUTF8 { bytes in
