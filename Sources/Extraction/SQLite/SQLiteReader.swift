@@ -12,20 +12,17 @@ package actor SQLiteReader: ViewReader {
     private let path: String
     private let options: SQLiteConnector.Options
     private let queries: SQLiteQueries
-    /// Names the history where the file doesn't: for files that are copies of something else.
-    private let originIdentity: String?
     private var open: (database: LocalDatabase, file: SQLiteFile.Identity)?
     private var isClosed = false
     /// The cursor that the last page of changes ended with: the one that goes on a run.
     private var handedOut: ChangeCursor?
 
     init(
-        _ view: FeatureView, path: String, options: SQLiteConnector.Options, originIdentity: String? = nil
+        _ view: FeatureView, path: String, options: SQLiteConnector.Options
     ) async throws(ExtractionError) {
         queries = try SQLiteQueries(view, now: options.now)
         self.path = path
         self.options = options
-        self.originIdentity = originIdentity
         switch queries.mode {
         case .tracked: (isExact, needsRangeLoad) = (true, true)
         case .rows: (isExact, needsRangeLoad) = (false, false)
@@ -98,7 +95,7 @@ package actor SQLiteReader: ViewReader {
             try tracking.requireInstalled(connection)
             return (try tracking.instance(connection), UInt64(clamping: try SQLiteTracking.end(connection)))
         }
-        let file = originIdentity ?? "inode \(open?.file.inode ?? 0)"
+        let file = "inode \(open?.file.inode ?? 0)"
         return SourceHistory(identity: instance.map { "\(file) log \($0)" } ?? file, end: end)
     }
 
