@@ -23,8 +23,12 @@ func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: house)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies + ["TidemarkTesting"], swiftSettings: house)
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = []
+) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies + ["TidemarkTesting"], path: path, exclude: exclude,
+        swiftSettings: house)
 }
 
 let package = Package(
@@ -95,7 +99,9 @@ let package = Package(
         tests("RedisClientTests", ["RedisClient", "Resilience"]),
         tests("LocalDatabaseTests", ["LocalDatabase"]),
         tests("OnlineStoreTests", ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient"]),
-        tests("ExtractionTests", ["Extraction", "FeatureModel", "LocalDatabase"]),
+        tests("ExtractionTests", ["Extraction", "FeatureModel", "LocalDatabase"], exclude: ["Postgres"]),
+        tests(
+            "PostgresTests", ["Extraction", "FeatureModel", "LocalDatabase"], path: "Tests/ExtractionTests/Postgres"),
         tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
         tests("TelemetryTests", ["Telemetry"]),
         tests(

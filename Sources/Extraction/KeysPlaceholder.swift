@@ -101,7 +101,8 @@ private struct SQLScanner {
     private mutating func skipLiteral() {
         let before = index > 0 ? bytes[index - 1] : 0
         let isEscaped =
-            (before == UInt8(ascii: "e") || before == UInt8(ascii: "E")) && !(index > 1 && Self.isWord(bytes[index - 2]))
+            (before == UInt8(ascii: "e") || before == UInt8(ascii: "E"))
+            && !(index > 1 && Self.isWord(bytes[index - 2]))
         index += 1
         while index < bytes.count {
             if isEscaped, bytes[index] == UInt8(ascii: "\\") {

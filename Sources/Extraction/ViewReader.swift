@@ -179,17 +179,21 @@ package struct SourceLag: Hashable, Sendable {
     package let rows: Int64
     /// Age by the source's clock of the oldest change behind the cursor; `nil` when there is none or it can't be told.
     package let age: Duration?
+    /// How long the oldest open transaction has held the source's horizon back; `nil` where nothing does or can.
+    package let horizonAge: Duration?
 
     package static let countLimit: Int64 = 100_000
 
-    package init(rows: Int64, age: Duration?) {
+    package init(rows: Int64, age: Duration?, horizonAge: Duration? = nil) {
         self.rows = rows
         self.age = age
+        self.horizonAge = horizonAge
     }
 }
 
 /// One thing `tidemark doctor` found in a source.
 package struct SourceFinding: Sendable {
+    /// How bad it is.
     package enum Grade: String, Sendable {
         case good
         case warning

@@ -72,6 +72,11 @@ package struct EntityKey: Hashable, Sendable, Comparable {
         }
     }
 
+    /// Whether a byte can stand in a spelling.
+    static func isOfSpelling(_ byte: UInt8) -> Bool {
+        isPlain(byte) || byte == UInt8(ascii: "%") || byte == UInt8(ascii: ",")
+    }
+
     private static func isPlain(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

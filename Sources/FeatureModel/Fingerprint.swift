@@ -47,6 +47,12 @@ extension FeatureView {
         print.combine(source.eventTime?.column ?? "")
         print.combine(source.eventTime?.unit?.rawValue ?? "")
         print.combine(source.deleted ?? "")
+        // Exact and best-effort positions are numbered differently: rows of one kind can't be ordered among the other's.
+        if case .tracked(let table) = source.watermark {
+            print.combine("tracked")
+            print.combine(table.table)
+            for column in table.keyColumns { print.combine(column) }
+        }
         return print.hex
     }
 }

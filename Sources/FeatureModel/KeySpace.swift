@@ -25,10 +25,15 @@ package struct KeySpace: Hashable, Sendable {
         "\(project):{\(entity.text)}\(viewKey):\(version)"
     }
 
-    /// The entity of a row key, or `nil` when the key is not of this space.
+    /// The entity of a row key, or `nil` when the key is not of this space. Nothing about the key is trusted.
     package func entity(ofRowKey key: String) -> EntityKey? {
-        guard key.hasPrefix(prefix), key.hasSuffix(suffix), key.utf8.count > prefix.utf8.count + suffix.utf8.count
+        let (bytes, prefix, suffix) = (key.utf8, prefix.utf8, suffix.utf8)
+        let length = bytes.count - prefix.count - suffix.count
+        guard (1...EntityKey.maximumBytes).contains(length), bytes.starts(with: prefix),
+            bytes.suffix(suffix.count).elementsEqual(suffix)
         else { return nil }
-        return EntityKey(canonical: String(key.dropFirst(prefix.count).dropLast(suffix.count)))
+        let text = bytes.dropFirst(prefix.count).prefix(length)
+        guard text.allSatisfy(EntityKey.isOfSpelling) else { return nil }
+        return EntityKey(canonical: String(decoding: text, as: UTF8.self))
     }
 }

@@ -1,7 +1,8 @@
 /// Where a row stands among all rows ever written for its entity: what "newer" means.
 ///
-/// Rows compare by `epoch`, then by `eventTime`, then by `position`. A repair (the sweep, which has just read the
-/// source's truth) compares by `epoch` and `position` alone.
+/// Rows compare by `epoch`, then by `eventTime` where both have one, then by `position`. A hard delete has no event time:
+/// against it only the position counts, so that it beats what it deleted and loses to what came after. A repair (the
+/// sweep, which has just read the source's truth) compares by `epoch` and `position` alone.
 package struct RowOrder: Hashable, Sendable {
     /// How many times the source's history was found broken. A later epoch wins over everything before it.
     package var epoch: UInt16
@@ -19,9 +20,7 @@ package struct RowOrder: Hashable, Sendable {
     /// Whether this row is older than `other` in the order of normal writes.
     package func precedes(_ other: RowOrder) -> Bool {
         if epoch != other.epoch { return epoch < other.epoch }
-        let mine = eventTime ?? .min
-        let theirs = other.eventTime ?? .min
-        if mine != theirs { return mine < theirs }
+        if let mine = eventTime, let theirs = other.eventTime, mine != theirs { return mine < theirs }
         return position < other.position
     }
 

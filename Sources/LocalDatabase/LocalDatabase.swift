@@ -5,6 +5,7 @@
 package actor LocalDatabase {
     /// How a database is opened.
     package struct Configuration: Sendable {
+        /// What may be done with the file.
         package enum Access: Sendable {
             case readOnly
             case readWrite

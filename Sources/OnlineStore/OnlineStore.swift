@@ -13,7 +13,7 @@ package protocol OnlineStore: Sendable {
 
     /// Lists entities that have a row in the space, tombstones too, in no particular order; some may come twice.
     ///
-    /// A pass that began before a row was written and ends with `next == nil` has returned that row unless it went meanwhile.
+    /// A pass that ends with `next == nil` has returned every row that was there from its beginning to its end.
     func scan(_ space: KeySpace, from cursor: ScanCursor, limit: Int) async throws(StoreError) -> ScanPage
 
     /// Removes rows without leaving a tombstone, from any version: for erasure only. Returns how many went.
@@ -83,11 +83,13 @@ package protocol OnlineStore: Sendable {
 /// A session ends for good (`sessionLost`) with its connection: what was acknowledged before and what is marked behind it
 /// can then not be told apart from a store that lost its tail, so the caller opens another and resumes from the marker.
 package protocol StoreSession: Sendable {
+    /// What the session writes under.
     var lease: Lease { get }
 
     /// Writes rows under the rules of `mode`; one outcome a row, in order. Rows of one batch are of distinct entities.
     ///
-    /// `repair` is fenced: it throws `fenced` when the lease's token is no longer the newest.
+    /// `newest` and `repair` are fenced: they throw `fenced`, with nothing written by that call of the store's own, when the
+    /// lease's token is no longer the newest.
     func write(_ batch: RowBatch, in space: KeySpace, mode: WriteMode) async throws(StoreError) -> [WriteOutcome]
 
     /// The marker of a view's version; on several shards the lowest.
@@ -105,7 +107,7 @@ package protocol StoreSession: Sendable {
 
 /// How a write treats what is stored.
 package enum WriteMode: Sendable {
-    /// Newest wins by `RowOrder`.
+    /// Newest wins by `RowOrder`. Fenced.
     case newest
     /// The source's truth, just read: wins over everything whose position is not later. Fenced.
     case repair
@@ -139,6 +141,7 @@ package struct RowBatch: Sendable {
 
     package init() {}
 
+    /// How many rows it has.
     package var count: Int { keys.count }
 
     /// Reserves room for `rows` rows of about `bytesPerRow` bytes.
@@ -250,6 +253,7 @@ package struct ScanPage: Sendable {
 
 /// One thing `tidemark doctor` found in the store.
 package struct StoreFinding: Sendable {
+    /// How bad it is.
     package enum Grade: String, Sendable {
         case good
         case warning

@@ -14,7 +14,9 @@ package struct RowPrecedence: Sendable, Equatable {
         case put
     }
 
+    /// What the writer is told.
     package let outcome: WriteOutcome
+    /// What the store does.
     package let action: Action
 
     /// Decides between a stored row, `nil` for none, and a new one.

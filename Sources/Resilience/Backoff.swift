@@ -17,11 +17,13 @@ package struct Backoff: Sendable {
         }
     }
 
+    /// The range of waits.
     package let policy: Policy
     /// How many waits were given since the last success.
     package private(set) var attempts = 0
     private var ceiling: Duration
 
+    /// Starts with a first wait ahead.
     package init(_ policy: Policy) {
         self.policy = policy
         ceiling = min(policy.initial, policy.maximum)

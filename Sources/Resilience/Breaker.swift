@@ -19,6 +19,7 @@ package struct Breaker: ~Copyable {
         package var failureRatio = 0.5
         /// The first time it stays open, halved at most by jitter; doubles from time to time up to `openMaximum`.
         package var openInitial = Duration.milliseconds(500)
+        /// The longest it stays open at a time.
         package var openMaximum = Duration.seconds(30)
         /// How many probes may be out at once.
         package var probes = 1
@@ -67,6 +68,7 @@ package struct Breaker: ~Copyable {
         case halfOpen(leases: [UInt64: ContinuousClock.Instant], successes: Int)
     }
 
+    /// The rules, moved to where they make sense.
     package let configuration: Configuration
     /// How often it opened.
     package private(set) var trips = 0

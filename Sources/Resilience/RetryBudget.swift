@@ -19,6 +19,7 @@ package struct RetryBudget: ~Copyable {
         }
     }
 
+    /// How fast tokens come and how many are kept.
     package let configuration: Configuration
     /// Never negative, never above the capacity.
     package private(set) var tokens: Double

@@ -18,6 +18,7 @@ package struct RowCodecError: Error, Sendable, Equatable {
         case wrongValue
     }
 
+    /// What is wrong, and so what to do about it.
     package let code: Code
     /// Constant and groupable, without user data.
     package let message: StaticString
@@ -27,6 +28,7 @@ package struct RowCodecError: Error, Sendable, Equatable {
         self.message = message
     }
 
+    /// Errors are equal by their code.
     package static func == (left: RowCodecError, right: RowCodecError) -> Bool {
         left.code == right.code
     }

@@ -2,6 +2,7 @@ package import FeatureModel
 
 /// A row as it was packed.
 package struct DecodedRow: Sendable, Equatable {
+    /// Where it stands among all rows of its entity.
     package let order: RowOrder
     /// Whether the row says that the entity has none any more. There are no values then.
     package let isTombstone: Bool
@@ -23,6 +24,7 @@ package struct RowDecoder: Sendable {
     private let schemaID: UInt16
     private let check: RowCheck
 
+    /// Prepares for the rows of a view: its feature types and schema fingerprint.
     package init(view: FeatureView) {
         let fingerprint = view.schemaFingerprint
         types = view.features.map(\.type)

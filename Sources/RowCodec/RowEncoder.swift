@@ -6,6 +6,7 @@ package struct RowEncoder: Sendable {
     private let schemaID: UInt16
     private let check: RowCheck
 
+    /// Prepares for the rows of a view: its feature types and schema fingerprint.
     package init(view: FeatureView) {
         let fingerprint = view.schemaFingerprint
         types = view.features.map(\.type)

@@ -13,6 +13,9 @@ package enum RowFormat {
     /// The shortest packed row: a header without event time, and a schema id.
     package static let minimumRowBytes = eventTimeOffset + checkBytes + schemaBytes
 
+    /// The version of the LZ4 library in use, such as 10904 for 1.9.4; for the start-up log.
+    package static var compressionLibraryVersion: Int { LZ4Block.libraryVersion }
+
     static let eventTimeOffset = 11
     static let eventTimeBytes = 8
     static let checkBytes = 4
@@ -39,7 +42,9 @@ package struct RowFlags: OptionSet, Sendable {
 
 /// The head of a packed row, read without its check: enough to decide which of two rows is newer.
 package struct RowHeader: Sendable, Equatable {
+    /// Where the row stands among all rows of its entity.
     package let order: RowOrder
+    /// What kind of row it is.
     package let flags: RowFlags
 
     /// Whether the row says that the entity has none any more.

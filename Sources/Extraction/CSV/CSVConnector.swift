@@ -13,7 +13,7 @@ package final class CSVConnector: SourceConnector {
     private let loadTimeout: Duration
     private let library = Mutex<CSVLibrary?>(nil)
 
-    /// - Parameter loadTimeout: How long the files that have changed may take to load.
+    /// `loadTimeout` is how long the files that have changed may take to load.
     package init(
         folder: String, options: SQLiteConnector.Options = .init(), loadTimeout: Duration = .seconds(600)
     ) {

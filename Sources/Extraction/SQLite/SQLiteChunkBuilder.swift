@@ -20,6 +20,8 @@ struct SQLiteChunkBuilder {
     private var chunk = RowChunk()
     private var entries: [EntityKey: Entry] = [:]
     private var asked: [EntityKey]?
+    /// At least as many as were asked for and not seen.
+    private var awaitedCount = 0
     private var deadRows: Set<Int> = []
     private var deadRemovals: Set<Int> = []
 
@@ -42,7 +44,14 @@ struct SQLiteChunkBuilder {
     /// From here on only these entities' rows count; those that never come are removed.
     mutating func ask(for keys: [EntityKey]) {
         asked = (asked ?? []) + keys
-        for key in keys where entries[key] == nil { entries[key] = .awaited }
+        for key in keys {
+            // Nearly all are new: one look-up puts them in.
+            if let known = entries.updateValue(.awaited, forKey: key) {
+                entries[key] = known
+            } else {
+                awaitedCount += 1
+            }
+        }
     }
 
     /// Takes a fault that has no result row of the layout.
@@ -60,6 +69,16 @@ struct SQLiteChunkBuilder {
         }
         let entry = entries[key]
         if asked != nil, entry == nil { return }
+        take(row, key, entry, place)
+    }
+
+    /// Takes the statement's present row, of an entity that had none yet and was not asked for.
+    mutating func add(_ row: SQLiteStatement, ofNew key: EntityKey, place: () -> String) {
+        take(row, key, nil, place)
+    }
+
+    private mutating func take(_ row: SQLiteStatement, _ key: EntityKey, _ entry: Entry?, _ place: () -> String) {
+        if case .awaited = entry { awaitedCount -= 1 }
         if checksWatermark, let column = layout.watermarkColumn, let watermark = layout.watermark,
             let broken = SQLiteConversion.watermarkFault(row, column, watermark, style: nil, future: future)
         {
@@ -125,8 +144,10 @@ struct SQLiteChunkBuilder {
         }
         let start = chunk.values.count
         var column = layout.keys.count
-        for feature in layout.features {
-            if let fault = SQLiteConversion.append(row, column, feature, to: &chunk.values) {
+        for (index, type) in layout.types.enumerated() {
+            if !SQLiteConversion.appendNumber(row, column, type, to: &chunk.values),
+                let fault = SQLiteConversion.append(row, column, layout.features[index], to: &chunk.values)
+            {
                 chunk.values.removeSubrange(start...)
                 return fail(key, entry, fault, place)
             }
@@ -153,7 +174,7 @@ struct SQLiteChunkBuilder {
 
     /// The chunk. Asked-for entities without a row are removed.
     consuming func finish() -> RowChunk {
-        for key in asked ?? [] {
+        for key in asked ?? [] where awaitedCount > 0 {
             guard case .awaited = entries[key] else { continue }
             entries[key] = .removal(chunk.removed.count)
             chunk.removed.append(Removal(key: key))

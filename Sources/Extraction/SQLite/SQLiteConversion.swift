@@ -75,6 +75,24 @@ enum SQLiteConversion {
         }
     }
 
+    /// Appends a number that is stored as its feature's type says, as most are; `false` leaves any other to `append`.
+    @inline(__always)
+    static func appendNumber(
+        _ row: SQLiteStatement, _ column: Int, _ type: FeatureType, to values: inout [FeatureValue]
+    ) -> Bool {
+        switch (type, row.storage(column)) {
+        case (.scalar(.int64), .integer):
+            values.append(.int64(row.integer(column)))
+            return true
+        case (.scalar(.float64), .real):
+            let number = row.real(column)
+            guard number.isFinite else { return false }
+            values.append(.float64(number))
+            return true
+        default: return false
+        }
+    }
+
     /// Appends the feature in `column`, or nothing and says why.
     static func append(
         _ row: SQLiteStatement, _ column: Int, _ feature: Feature, to values: inout [FeatureValue]

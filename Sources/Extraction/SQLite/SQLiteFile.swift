@@ -17,6 +17,10 @@ struct SQLiteFile {
             let reason = unsafe String(cString: strerror(errno))
             throw ExtractionError(.unavailable, "the SQLite file can't be opened", detail: "\(path): \(reason)")
         }
+        // Opening a pipe would wait for its other end, without a deadline.
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw ExtractionError(.misconfigured, "the SQLite file is no regular file", detail: path)
+        }
         return Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
     }
 
@@ -24,6 +28,7 @@ struct SQLiteFile {
     static func open(
         _ path: String, _ access: LocalDatabase.Configuration.Access, _ options: SQLiteConnector.Options
     ) async throws(ExtractionError) -> LocalDatabase {
+        _ = try identity(of: path)
         do {
             return try await LocalDatabase(
                 .init(

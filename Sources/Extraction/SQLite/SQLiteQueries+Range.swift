@@ -44,9 +44,11 @@ extension SQLiteQueries {
                     }
                     entities += 1
                     last = key
-                case .success, .failure: break
+                    // Rows of one entity come one behind the other.
+                    builder.add(statement, ofNew: key) { "row \(rows) behind \(key.text)" }
+                case .success, .failure:
+                    builder.add(statement) { "row \(rows) behind \(last?.text ?? "the first")" }
                 }
-                builder.add(statement) { "row \(rows) behind \(last?.text ?? "the first")" }
             }
             if rows >= rowLimit { return nil }
         }
@@ -77,6 +79,7 @@ extension SQLiteQueries {
             try statement.bind(stage.bindings + [.integer(rowLimit == .max ? -1 : Int64(rowLimit - rows))])
             while try statement.step() {
                 rows += 1
+                if namesNobody(statement) { continue }
                 switch entity(of: statement, place: { "the list of entities" }) {
                 case .failure where entities.count == limit: leavesFaults = true
                 case .failure(let broken): builder.add(broken.fault)

@@ -74,6 +74,12 @@ extension SQLiteQueries {
         }
     }
 
+    /// Whether the present row of `statement`, whose first columns are keys, names no entity: a line of a table that is summed
+    /// up by customer, but has none. A query with `:keys` has no row that such a line could be part of.
+    func namesNobody(_ statement: SQLiteStatement) -> Bool {
+        isKeyed && layout.keys.indices.contains { statement.storage($0) == .null }
+    }
+
     /// Carries a row's fault where an error is wanted.
     struct RowFaultError: Error {
         let fault: RowFault

@@ -71,13 +71,19 @@ extension SQLiteQueries {
         let entryLimit = limit.multipliedReportingOverflow(by: Self.entriesPerEntity).partialValue
         while try statement.step() {
             let number = statement.integer(layout.keys.count)
+            if namesNobody(statement), found.count < entryLimit {
+                found.last = number
+                found.count += 1
+                continue
+            }
             let entity = entity(of: statement) { "seq \(number)" }
-            let isNew =
+            // Only a full page needs to know before it takes the entry.
+            let isTooMany =
                 switch entity {
-                case .success(let entity): !seen.contains(entity.key)
-                case .failure: true
+                case .success(let entity): seen.count == limit && !seen.contains(entity.key)
+                case .failure: seen.count == limit
                 }
-            if found.count >= entryLimit || (isNew && seen.count == limit) {
+            if found.count >= entryLimit || isTooMany {
                 found.isCut = true
                 statement.reset()
                 break

@@ -143,6 +143,7 @@ extension SQLiteQueries {
                 } else if !walk.namesEntities {
                     builder.add(statement) { Self.label(found.last) }
                 } else {
+                    if namesNobody(statement) { continue }
                     switch entity(of: statement, place: { Self.label(found.last) }) {
                     case .failure(let broken): builder.add(broken.fault)
                     case .success(let entity):

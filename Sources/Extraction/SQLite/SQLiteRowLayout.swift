@@ -4,6 +4,8 @@ import FeatureModel
 struct SQLiteRowLayout: Sendable {
     let keys: [Entity.Key]
     let features: [Feature]
+    /// Of the features, beside them: a `Feature` is costly to copy and every value of every row needs its type.
+    let types: [FeatureType]
     let eventTime: TimeColumn?
     /// Index of the event time, if there is one.
     let eventTimeColumn: Int?
@@ -19,6 +21,7 @@ struct SQLiteRowLayout: Sendable {
     init(_ view: FeatureView, watermark: WatermarkColumn?) {
         keys = view.entity.keys
         features = view.features
+        types = view.features.map(\.type)
         eventTime = view.source.eventTime
         self.watermark = watermark
         var columns = keys.map(\.name) + features.map(\.name)

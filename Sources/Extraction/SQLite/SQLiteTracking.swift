@@ -201,18 +201,21 @@ struct SQLiteTracking: Sendable {
     /// How many entries one call of `prune` deletes at most.
     static let pruneLimit = 10_000
 
-    /// Deletes entries up to `sequence` that are older than `before` (microseconds since 1970).
+    /// Deletes entries up to the last one that is not behind `sequence` and older than `before` (microseconds since 1970).
+    ///
+    /// Looks at the oldest `pruneLimit` entries that are left, whatever the log has behind them, and takes the write lock
+    /// only when one of them is to go: a log that is kept for days must cost a pass nothing.
     func prune(upTo sequence: Int64, before: Int64, _ connection: SQLiteConnection) throws {
+        let range = try connection.rows(
+            """
+            SELECT max(seq) FROM (SELECT seq, at FROM "_tidemark_log"
+            WHERE source = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT \(Self.pruneLimit)) WHERE at < ?
+            """, [.text(source), .integer(try pruned(connection)), .integer(sequence), .integer(before)])
+        guard case .integer(let last)? = range.first?.first else { return }
         try connection.transaction { connection in
-            let range = try connection.rows(
-                """
-                SELECT max(seq) FROM (SELECT seq FROM "_tidemark_log"
-                WHERE source = ? AND seq <= ? AND at < ? ORDER BY seq LIMIT \(Self.pruneLimit))
-                """, [.text(source), .integer(sequence), .integer(before)])
-            guard case .integer(let last)? = range.first?.first else { return }
             try connection.statement(
-                "DELETE FROM \"_tidemark_log\" WHERE source = ? AND seq <= ? AND at < ?"
-            ).run([.text(source), .integer(last), .integer(before)])
+                "DELETE FROM \"_tidemark_log\" WHERE source = ? AND seq <= ?"
+            ).run([.text(source), .integer(last)])
             try connection.statement(
                 "UPDATE \"_tidemark_instance\" SET pruned = max(pruned, ?) WHERE source = ?"
             ).run([.integer(last), .text(source)])

@@ -18,7 +18,10 @@ package final class MemorySession: StoreSession {
         _ batch: RowBatch, in space: KeySpace, mode: WriteMode
     ) async throws(StoreError) -> [WriteOutcome] {
         try perform(.write) { state, now throws(StoreError) in
-            if case .repair = mode { try state.requireNewest(lease) }
+            switch mode {
+            case .newest, .repair: try state.requireNewest(lease)
+            case .compare: break
+            }
             return try state.write(batch, space, mode, at: now)
         }
     }

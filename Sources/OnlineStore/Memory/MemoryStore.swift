@@ -9,6 +9,7 @@ import Synchronization
 package final class MemoryStore: OnlineStore {
     /// How much it holds. Beyond it writes throw `writesRefused`; expired rows make room first.
     package struct Limits: Sendable {
+        /// Rows of all spaces together.
         package let rows: Int
         /// Keys, rows, markers, documents, journals and collections together, in bytes, about.
         package let bytes: Int

@@ -25,7 +25,10 @@ package final class SQLiteSession: StoreSession {
         }
         let place = purgePlace.withLock { $0 }
         let (outcomes, next) = try await store.write(generation: generation) { tables in
-            if case .repair = mode { try tables.requireNewest(lease) }
+            switch mode {
+            case .newest, .repair: try tables.requireNewest(lease)
+            case .compare: break
+            }
             return (try tables.write(batch, space, mode), try tables.purge(behind: place))
         }
         purgePlace.withLock { $0 = next }

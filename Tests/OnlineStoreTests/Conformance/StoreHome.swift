@@ -16,8 +16,7 @@ struct StoreHome: Sendable, CustomTestStringConvertible {
 
     /// Every home of rows. One line adds one.
     static let homes: [StoreHome] = [
-        .memory,
-        .sqlite,
+        .memory, .sqlite, .redis,
     ]
 
     /// The homes that can be had here. What is missing is said, not passed over.

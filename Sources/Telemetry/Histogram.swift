@@ -1,0 +1,51 @@
+import Synchronization
+
+/// One series of a metric of durations. Any thread may observe; the lock is held for one increment.
+package final class Histogram: Sendable {
+    /// What was observed, all of one instant.
+    package struct Reading: Sendable {
+        /// Observations a bucket, not cumulative; the last is above every bound.
+        package var counts: [UInt64]
+        /// Sum of all observations in seconds.
+        package var sum: Double
+    }
+
+    /// Upper bounds of the buckets in seconds, ascending, without +Inf.
+    package let bounds: [Double]
+    private let state: Mutex<Reading>
+
+    init(bounds: [Double]) {
+        self.bounds = bounds
+        state = Mutex(Reading(counts: Array(repeating: 0, count: bounds.count + 1), sum: 0))
+    }
+
+    /// Observes a duration; a negative one, as of a clock that stepped, counts as 0.
+    package func observe(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        observe(seconds: max(0, Double(seconds) + Double(attoseconds) / 1e18))
+    }
+
+    /// Observes a value in seconds; one that is no finite number is left out.
+    package func observe(seconds: Double) {
+        guard seconds.isFinite else { return }
+        let bucket = index(of: seconds)
+        state.withLock {
+            $0.counts[bucket] += 1
+            $0.sum += seconds
+        }
+    }
+
+    /// All buckets and the sum, of one instant.
+    package var reading: Reading { state.withLock { $0 } }
+
+    /// The first bucket whose bound is not below `value`.
+    private func index(of value: Double) -> Int {
+        var low = 0
+        var high = bounds.count
+        while low < high {
+            let middle = (low + high) / 2
+            if bounds[middle] < value { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,42 @@
+/// The names on the metrics page, each declared once. Renaming one is a breaking change: dashboards and alerts hold on to it.
+///
+/// What a metric means and how it is labelled stands beside it in `Metrics.swift`.
+package enum MetricName {
+    package static let syncRows = "tidemark_sync_rows_total"
+    package static let syncLagSeconds = "tidemark_sync_lag_seconds"
+    package static let syncLagRows = "tidemark_sync_lag_rows"
+    package static let syncIntervalSeconds = "tidemark_sync_interval_seconds"
+    package static let syncRunDurationSeconds = "tidemark_sync_run_duration_seconds"
+    package static let syncRuns = "tidemark_sync_runs_total"
+    package static let newestEventTimestampSeconds = "tidemark_view_newest_event_timestamp_seconds"
+    package static let lastSuccessTimestampSeconds = "tidemark_view_last_success_timestamp_seconds"
+
+    package static let contractViolations = "tidemark_contract_violations_total"
+    package static let contractBreaches = "tidemark_contract_breaches_total"
+    package static let quarantineEntries = "tidemark_quarantine_entries"
+
+    package static let sweepLastCompletedTimestampSeconds = "tidemark_sweep_last_completed_timestamp_seconds"
+    package static let sweepRows = "tidemark_sweep_rows_total"
+    package static let sweepIntervalSeconds = "tidemark_sweep_interval_seconds"
+
+    package static let leaseHeld = "tidemark_lease_held"
+    package static let leaseLost = "tidemark_lease_lost_total"
+    package static let historyBreaks = "tidemark_history_breaks_total"
+
+    package static let breakerState = "tidemark_breaker_state"
+    package static let retries = "tidemark_retries_total"
+    package static let storeErrors = "tidemark_store_errors_total"
+    package static let sourceErrors = "tidemark_source_errors_total"
+    package static let sourceHorizonAgeSeconds = "tidemark_source_horizon_age_seconds"
+
+    package static let config = "tidemark_config_info"
+    package static let build = "tidemark_build_info"
+    package static let logLinesDropped = "tidemark_log_lines_dropped_total"
+    package static let seriesRefused = "tidemark_metric_series_refused_total"
+
+    package static let processCPUSeconds = "process_cpu_seconds_total"
+    package static let processResidentMemoryBytes = "process_resident_memory_bytes"
+    package static let processOpenFDs = "process_open_fds"
+    package static let processMaxFDs = "process_max_fds"
+    package static let processStartTimeSeconds = "process_start_time_seconds"
+}

@@ -1,0 +1,141 @@
+import FeatureModel
+import OnlineStore
+import Sync
+
+extension EntityKeyValue {
+    /// The value as a person typed it.
+    var words: String {
+        switch self {
+        case .integer(let number): "\(number)"
+        case .text(let text): text
+        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
+        }
+    }
+}
+
+/// Turns what was typed into a lookup's plan and entities.
+enum LookupRequest {
+    /// The plan over the versions that are read.
+    static func plan(_ engine: SyncEngine, features: [String], service: String?) async throws -> LookupPlan {
+        guard let record = try await engine.context.catalog.catalog()?.record else {
+            throw SyncError.notApplied("project \(engine.context.project)")
+        }
+        let names: [String]
+        if let service {
+            guard let listed = record.services[service] else {
+                throw LookupError(
+                    "there is no service \(service)\(Nearest.hint(service, among: Array(record.services.keys)))")
+            }
+            names = listed
+        } else {
+            names = features.joined(separator: ",").split(separator: ",").map(String.init)
+        }
+        let references = try names.map { name in
+            let parts = name.split(separator: ":", omittingEmptySubsequences: false)
+            guard parts.count == 2 else { throw LookupError("\"\(name)\" is no feature; write view:feature") }
+            return FeatureReference(view: String(parts[0]), feature: String(parts[1]))
+        }
+        var views: [String: (view: FeatureView, version: Int)] = [:]
+        for name in Set(references.map(\.view)) where record.views.contains(name) {
+            guard let current = try await engine.context.catalog.versions(of: name)?.current else {
+                throw SyncError.refused(
+                    "view \(name) has no filled version yet; `tidemark sync --once \(name)` fills one")
+            }
+            views[name] = (try engine.definition(of: current), current.number)
+        }
+        if views.isEmpty {
+            for name in record.views { if let found = try await known(name, engine) { views[name] = found } }
+        }
+        return try LookupPlan(project: engine.context.project, features: references, views: views)
+    }
+
+    private static func known(_ name: String, _ engine: SyncEngine) async throws -> (view: FeatureView, version: Int)? {
+        guard let current = try await engine.context.catalog.versions(of: name)?.current else { return nil }
+        return (try engine.definition(of: current), current.number)
+    }
+
+    /// `user_id=1,2` → entities. With several key columns the n-th values belong together.
+    static func entities(
+        _ typed: [String], _ columns: [Entity.Key]
+    ) throws -> [[String: EntityKeyValue]] {
+        var values: [String: [EntityKeyValue]] = [:]
+        for text in typed {
+            let (name, list) = try split(text)
+            guard let column = columns.first(where: { $0.name == name }) else {
+                let known = columns.map(\.name).joined(separator: ", ")
+                throw UsageError("--entity \(text): there is no key \(name) here; the keys are: \(known)")
+            }
+            let parts =
+                column.type == .string || column.type == .bytes
+                ? strings(list) : list.split(separator: ",").map(String.init)
+            values[name, default: []] += try parts.map { try value($0, column) }
+        }
+        for column in columns where values[column.name]?.isEmpty ?? true {
+            let known = columns.map(\.name).joined(separator: ", ")
+            throw UsageError("--entity \(column.name)=… is missing; the keys are: \(known)")
+        }
+        let counts = Set(values.values.map(\.count))
+        guard counts.count == 1, let count = counts.first else {
+            throw UsageError("the keys have different numbers of values; the n-th values of all keys belong together")
+        }
+        return (0..<count).map { index in values.mapValues { $0[index] } }
+    }
+
+    private static func split(_ text: String) throws -> (name: String, values: String) {
+        guard let equals = text.firstIndex(of: "=") else {
+            throw UsageError("--entity \(text): write KEY=VALUE, as in user_id=42")
+        }
+        return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+    }
+
+    /// Splits at commas; `\,` is a comma inside a value.
+    private static func strings(_ list: String) -> [String] {
+        var parts = [""]
+        var escaped = false
+        for character in list {
+            if escaped {
+                parts[parts.count - 1].append(character)
+                escaped = false
+            } else if character == "\\" {
+                escaped = true
+            } else if character == "," {
+                parts.append("")
+            } else {
+                parts[parts.count - 1].append(character)
+            }
+        }
+        return parts
+    }
+
+    private static func value(_ text: String, _ column: Entity.Key) throws -> EntityKeyValue {
+        switch column.type {
+        case .string: return .text(text)
+        case .bytes: return .bytes(Array(text.utf8))
+        case .int32, .int64:
+            guard let number = Int64(text), column.type == .int64 || Int32(exactly: number) != nil else {
+                throw UsageError("--entity \(column.name)=\(text): the key is \(column.type.rawValue), this is not")
+            }
+            return .integer(number)
+        }
+    }
+
+    /// The one entity whose keys were typed.
+    static func erasedEntity(_ typed: [String], _ catalog: Catalog) throws -> (name: String, key: EntityKey) {
+        let names = Set(try typed.map { try split($0).name })
+        let all = Dictionary(catalog.views.map { ($0.entity.name, $0.entity) }, uniquingKeysWith: { first, _ in first })
+        let fitting = all.values.filter { Set($0.keys.map(\.name)) == names }
+        guard let entity = fitting.first, fitting.count == 1 else {
+            let known = all.values.map { "\($0.name) (\($0.keys.map(\.name).joined(separator: ", ")))" }.sorted()
+            throw UsageError(
+                fitting.isEmpty
+                    ? "no entity has just these keys; there are: \(known.joined(separator: "; "))"
+                    : "several entities have these keys: \(fitting.map(\.name).sorted().joined(separator: ", "))")
+        }
+        let values = try entities(typed, entity.keys)
+        guard values.count == 1, let one = values.first, let key = EntityKey(entity.keys.compactMap { one[$0.name] })
+        else {
+            throw UsageError("erase takes one entity at a time; give one value for each key")
+        }
+        return (entity.name, key)
+    }
+}
