@@ -96,8 +96,10 @@ struct LocalDatabaseTests {
 
     @Test func errorsHaveTheirCodes() async throws {
         try await withFile { path async throws in
-            #expect(await code { _ = try await LocalDatabase(.init(path: path, access: .readOnly)) } == .cannotOpen)
-            #expect(await code { _ = try await LocalDatabase(.init(path: path, access: .readWrite)) } == .cannotOpen)
+            for access in [LocalDatabase.Configuration.Access.readOnly, .readWrite] {
+                let missing = await code { _ = try await LocalDatabase(.init(path: path, access: access)) }
+                #expect(missing == .cannotOpen)
+            }
             let writer = try await LocalDatabase(.init(path: path, setup: "CREATE TABLE t(v UNIQUE)"))
             let reader = try await LocalDatabase(.init(path: path, access: .readOnly))
             func run(_ database: LocalDatabase, _ sql: String) async -> SQLiteError.Code? {
@@ -134,13 +136,13 @@ struct LocalDatabaseTests {
             let impatient = try await LocalDatabase(.init(path: path, busyTimeoutMilliseconds: 10))
             let patient = try await LocalDatabase(.init(path: path, busyTimeoutMilliseconds: 600_000))
             let insert = "INSERT INTO t VALUES (1)"
-            #expect(
-                await code { try await impatient.run { connection in try connection.execute(insert) } } == .busy)
-            let code = await code {
+            let refused = await code { try await impatient.run { connection in try connection.execute(insert) } }
+            #expect(refused == .busy)
+            let late = await code {
                 try await patient.run(deadline: .now + .milliseconds(20)) { connection in try connection.execute(insert)
                 }
             }
-            #expect(code == .busy || code == .interrupted)
+            #expect(late == .busy || late == .interrupted)
             try await holder.run { connection in try connection.execute("COMMIT") }
             try await patient.run { connection in try connection.execute(insert) }
         }
@@ -166,9 +168,8 @@ struct LocalDatabaseTests {
             await Task.yield()
             running.interrupt()
             #expect(await first == .interrupted)
-            #expect(
-                await code { _ = try await running.run { connection in try connection.rows(Self.endless) } }
-                    == .interrupted)
+            let second = await code { _ = try await running.run { connection in try connection.rows(Self.endless) } }
+            #expect(second == .interrupted)
             await running.close()
         }
     }

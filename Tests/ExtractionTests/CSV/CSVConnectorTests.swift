@@ -104,7 +104,7 @@ struct CSVConnectorTests {
         #expect(swept.removed.map(\.key) == [key(1)] && swept.keys == [key(3)])
 
         try FileManager.default.removeItem(atPath: folder.file("items.csv"))
-        #expect(await failure { _ = try await reader.readChanges(after: cursor, limit: 1) } == .schemaMismatch)
+        await expectFailure(.schemaMismatch) { _ = try await reader.readChanges(after: cursor, limit: 1) }
         #expect(try await reader.history() != history)
         await connector.close()
     }
@@ -139,7 +139,7 @@ struct CSVConnectorTests {
         try write(text, folder, "items.csv")
         let connector = CSVConnector(folder: folder.path)
         let reader = try await connector.open(view(features: [("v", "int64")]))
-        #expect(await failure { try await reader.check() } == .corrupt)
+        await expectFailure(.corrupt) { try await reader.check() }
         await connector.close()
     }
 
@@ -155,14 +155,14 @@ struct CSVConnectorTests {
         let folder = try ScratchFolder()
         let connector = CSVConnector(folder: folder.path)
         let tracked = makeView(watermark: .tracked("items", "id"), features: [("v", "int64")])
-        #expect(await failure { _ = try await connector.open(tracked) } == .misconfigured)
-        #expect(await failure { try await connector.install(for: tracked) } == .misconfigured)
+        await expectFailure(.misconfigured) { _ = try await connector.open(tracked) }
+        await expectFailure(.misconfigured) { try await connector.install(for: tracked) }
         let nowhere = CSVConnector(folder: folder.file("nowhere"))
-        #expect(await failure { _ = try await nowhere.open(view(features: [("v", "int64")])) } == .unavailable)
+        await expectFailure(.unavailable) { _ = try await nowhere.open(view(features: [("v", "int64")])) }
         await nowhere.close()
         try write("id\n1\n", folder, "a.csv")
         try write("id\n1\n", folder, "A.csv")
-        #expect(await failure { _ = try await connector.open(view(features: [])) } == .misconfigured)
+        await expectFailure(.misconfigured) { _ = try await connector.open(view(features: [])) }
         await connector.close()
     }
 
@@ -175,7 +175,7 @@ struct CSVConnectorTests {
         await library.close()
         let parent = URL(fileURLWithPath: library.databasePath).deletingLastPathComponent().path
         #expect(!FileManager.default.fileExists(atPath: parent))
-        #expect(await failure { try await library.refresh() } == .unavailable)
+        await expectFailure(.unavailable) { try await library.refresh() }
     }
 
     @Test func largeFilesLoadWhole() async throws {

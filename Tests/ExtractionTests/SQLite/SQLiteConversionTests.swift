@@ -114,7 +114,7 @@ struct SQLiteConversionTests {
         #expect(mirror.faults.map(\.rule).sorted() == ["encoding", "range", "too_large", "too_large", "type"])
         let chunk = try await reader.readEntities(expected)
         #expect(chunk.keys.count == 3 && chunk.removed.isEmpty)
-        #expect(await failure { _ = try await reader.readEntities([EntityKey(canonical: "1,2")]) } == .misconfigured)
+        await expectFailure(.misconfigured) { _ = try await reader.readEntities([EntityKey(canonical: "1,2")]) }
         #expect(try await reader.readEntities([]).isEmpty)
     }
 

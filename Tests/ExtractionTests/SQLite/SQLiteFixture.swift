@@ -168,6 +168,14 @@ func failure(_ body: () async throws -> Void) async -> ExtractionError.Code? {
     }
 }
 
+/// Expects `body` to fail with `code`. Closures stay out of `#expect`, whose expansion may give two of them one symbol.
+func expectFailure(
+    _ code: ExtractionError.Code, sourceLocation: SourceLocation = #_sourceLocation, _ body: () async throws -> Void
+) async {
+    let found = await failure(body)
+    #expect(found == code, sourceLocation: sourceLocation)
+}
+
 /// SplitMix64: small, seeded.
 struct SeededRandom: RandomNumberGenerator {
     private var state: UInt64

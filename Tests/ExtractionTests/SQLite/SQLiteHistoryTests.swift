@@ -27,14 +27,14 @@ struct SQLiteHistoryTests {
     @Test func trackingThatIsMissingOrWasDroppedIsNeverSkippedOver() async throws {
         let file = try await SourceFile(schema)
         let reader = try await file.reader(view, install: false)
-        #expect(await failure { try await reader.check() } == .notInstalled)
-        #expect(await failure { _ = try await reader.history() } == .notInstalled)
+        await expectFailure(.notInstalled) { try await reader.check() }
+        await expectFailure(.notInstalled) { _ = try await reader.history() }
         try await SQLiteConnector(path: file.path).install(for: view)
         let start = try await reader.startCursor()
         let history = try await reader.history()
         try await file.run("DROP TRIGGER \"_tidemark update t(id)\"")
-        #expect(await failure { try await reader.check() } == .notInstalled)
-        #expect(await failure { _ = try await reader.readChanges(after: start, limit: 1) } == .notInstalled)
+        await expectFailure(.notInstalled) { try await reader.check() }
+        await expectFailure(.notInstalled) { _ = try await reader.readChanges(after: start, limit: 1) }
         try await file.run("INSERT INTO t VALUES (1, 1); UPDATE t SET v = 2")
         try await SQLiteConnector(path: file.path).install(for: view)
         let later = try await reader.history()
@@ -46,7 +46,7 @@ struct SQLiteHistoryTests {
         let reader = try await file.reader(view)
         let before = try await reader.history().identity
         try await file.run("CREATE TABLE n(id INTEGER PRIMARY KEY, v, w); DROP TABLE t; ALTER TABLE n RENAME TO t")
-        #expect(await failure { _ = try await reader.history() } == .notInstalled)
+        await expectFailure(.notInstalled) { _ = try await reader.history() }
         try await SQLiteConnector(path: file.path).install(for: view)
         #expect(try await reader.history().identity != before)
     }
@@ -56,7 +56,7 @@ struct SQLiteHistoryTests {
         let reader = try await file.reader(view)
         let before = try await reader.history().identity
         try await file.run("DROP TABLE _tidemark_log")
-        #expect(await failure { _ = try await reader.history() } == .notInstalled)
+        await expectFailure(.notInstalled) { _ = try await reader.history() }
         try await SQLiteConnector(path: file.path).install(for: view)
         #expect(try await reader.history().identity != before)
     }
@@ -77,7 +77,7 @@ struct SQLiteHistoryTests {
         let after = try await reader.history()
         #expect(after.identity != before.identity)
         #expect(after.end == 1)
-        #expect(await failure { _ = try await reader.readChanges(after: cursor, limit: 10) } == .corrupt)
+        await expectFailure(.corrupt) { _ = try await reader.readChanges(after: cursor, limit: 10) }
     }
 
     @Test func anOlderCopyRestoredInPlaceIsNoticedEvenWhenItHasGrownAgain() async throws {
@@ -98,7 +98,7 @@ struct SQLiteHistoryTests {
         }
         let after = try await reader.history()
         #expect(after.identity == before.identity && after.end == 5, "nothing but the log itself tells them apart")
-        #expect(await failure { _ = try await reader.readChanges(after: cursor, limit: 10) } == .corrupt)
+        await expectFailure(.corrupt) { _ = try await reader.readChanges(after: cursor, limit: 10) }
     }
 
     @Test func aMissingFileIsUnavailableAndItsReturnIsRead() async throws {
@@ -106,11 +106,11 @@ struct SQLiteHistoryTests {
         let reader = try await file.reader(view)
         let away = file.folder.file("away.db")
         try replaceFile(file.path, away)
-        #expect(await failure { _ = try await reader.history() } == .unavailable)
+        await expectFailure(.unavailable) { _ = try await reader.history() }
         try replaceFile(away, file.path)
         _ = try await reader.history()
         let nowhere = SQLiteConnector(path: file.folder.file("nowhere.db"))
-        #expect(await failure { _ = try await nowhere.open(view) } == .unavailable)
+        await expectFailure(.unavailable) { _ = try await nowhere.open(view) }
         #expect(await nowhere.diagnose([view]).first?.grade == .bad)
     }
 
@@ -118,14 +118,14 @@ struct SQLiteHistoryTests {
         let folder = try ScratchFolder()
         try Data(repeating: 0x41, count: 8_192).write(to: URL(fileURLWithPath: folder.file("x.db")))
         let reader = try await SQLiteConnector(path: folder.file("x.db")).open(view)
-        #expect(await failure { try await reader.check() } == .corrupt)
+        await expectFailure(.corrupt) { try await reader.check() }
     }
 
     @Test func aLockedFileIsUnavailableAfterTheBusyTimeout() async throws {
         let file = try await SourceFile(schema, mode: "DELETE")
         let reader = try await file.reader(view, options: .init(busyTimeout: .milliseconds(30)))
         try await file.run("BEGIN EXCLUSIVE")
-        #expect(await failure { _ = try await reader.history() } == .unavailable)
+        await expectFailure(.unavailable) { _ = try await reader.history() }
         try await file.run("COMMIT")
         _ = try await reader.history()
     }
@@ -182,6 +182,6 @@ struct SQLiteHistoryTests {
         await Task.yield()
         await reader.close()
         #expect(await code == .unavailable)
-        #expect(await failure { _ = try await reader.history() } == .unavailable)
+        await expectFailure(.unavailable) { _ = try await reader.history() }
     }
 }
