@@ -15,6 +15,7 @@ final class Nemesis: Sendable {
     private let isOver = Mutex(false)
     private let counts = Mutex<[String: Int]>([:])
     private let log = Mutex<[String]>([])
+    private let began = Mutex(ContinuousClock.now)
 
     init(_ stage: Stage, _ kind: SourceKind, seed: UInt64, duration: Duration) {
         self.stage = stage
@@ -22,15 +23,18 @@ final class Nemesis: Sendable {
         self.seed = seed
         self.duration = duration
         banks = Following.allCases.map { following in
-            // Rows that nothing changes live fifteen seconds: the sweep has to renew them.
-            BankView(following: following, every: "200ms", ttl: "15s", sweep: "3s", keepPrevious: "1s")
+            // Rows that nothing changes live ten seconds: the sweep has to renew them.
+            BankView(following: following, every: "200ms", ttl: "10s", sweep: "2s", keepPrevious: "1s")
         }
         services = [ServiceSlot(stage), ServiceSlot(stage)]
     }
 
     private func count(_ name: String, _ number: Int = 1) { counts.withLock { $0[name, default: 0] += number } }
 
-    private func note(_ text: String) { log.withLock { $0.append(text) } }
+    private func note(_ text: String) {
+        let time = ContinuousClock.now - began.withLock { $0 }
+        log.withLock { $0.append("\(time): \(text)") }
+    }
 
     // MARK: The run
 
@@ -44,8 +48,9 @@ final class Nemesis: Sendable {
         }
         try stage.define(BankView.definitions(banks))
         for bank in banks { try await stage.succeed("source", "install", bank.name, "--apply") }
-        let witnesses = try banks.map { try Witness(stage, $0, losses) }
         let started = ContinuousClock.now
+        began.withLock { $0 = started }
+        let witnesses = try banks.map { try Witness(stage, $0, losses, began: started) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for service in services { group.addTask { try await service.run() } }
             for (index, witness) in witnesses.enumerated() {
@@ -176,7 +181,7 @@ final class Nemesis: Sendable {
     private func calm() async throws {
         let began = ContinuousClock.now
         var last: [String] = []
-        for _ in 0..<150 {
+        for _ in 0..<75 {
             last = []
             for bank in banks {
                 do {
@@ -191,6 +196,8 @@ final class Nemesis: Sendable {
                 note("in step \(ContinuousClock.now - began) after the last fault")
                 return
             }
+            // Everything is back; what takes longer than this is a fault of the services.
+            if ContinuousClock.now - began > .seconds(15) { break }
             try await Task.sleep(for: .milliseconds(200))
         }
         Issue.record("not in step: \(last.joined(separator: "\n")) \(story)")
@@ -201,8 +208,12 @@ final class Nemesis: Sendable {
         for witness in witnesses {
             let report = witness.result
             #expect(report.reads > 0)
-            #expect(report.regressions.isEmpty, "\(report.regressions.prefix(5)) \(story)")
-            #expect(report.vanished.isEmpty, "vanished: \(report.vanished.prefix(5)) \(story)")
+            if let first = report.regressions.first {
+                Issue.record("\(report.regressions.count) times a reader saw the past: \(first) \(story)")
+            }
+            if let first = report.vanished.first {
+                Issue.record("\(report.vanished.count) rows vanished: \(first) \(story)")
+            }
             count("reads", report.reads)
             count("failed reads", report.failures)
         }
@@ -214,7 +225,7 @@ final class Nemesis: Sendable {
     }
 
     private var story: String {
-        let faults = log.withLock { $0.suffix(12).joined(separator: ", ") }
+        let faults = log.withLock { $0.suffix(400).joined(separator: ", ") }
         return
             "\nTIDEMARK_SEED=\(seed), last faults: \(faults)\n\(services.map(\.story).joined(separator: "\n=====\n"))"
     }

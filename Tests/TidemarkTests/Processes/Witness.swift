@@ -6,10 +6,18 @@ import TidemarkTesting
 final class Witness: Sendable {
     /// How often the store lost what it had acknowledged. Whoever looks over a loss begins anew.
     final class Losses: Sendable {
-        private let count = Mutex(0)
+        private let state = Mutex((count: 0, last: ContinuousClock.now))
 
-        var value: Int { count.withLock { $0 } }
-        func declare() { count.withLock { $0 += 1 } }
+        var value: Int { state.withLock { $0.count } }
+        /// How long ago the last one was.
+        var age: Duration { ContinuousClock.now - state.withLock { $0.last } }
+
+        func declare() {
+            state.withLock { state in
+                state.count += 1
+                state.last = .now
+            }
+        }
     }
 
     private struct Sight {
@@ -29,14 +37,19 @@ final class Witness: Sendable {
         var vanished: [String] = []
     }
 
+    /// How long after a loss rows may still go.
+    private static let recovery = Duration.seconds(5)
+
     private let stage: Stage
     private let bank: BankView
     private let view: FeatureView
     private let losses: Losses
     private let report = Mutex(Report())
     private let isOver = Mutex(false)
+    private let began: ContinuousClock.Instant
 
-    init(_ stage: Stage, _ bank: BankView, _ losses: Losses) throws {
+    init(_ stage: Stage, _ bank: BankView, _ losses: Losses, began: ContinuousClock.Instant) throws {
+        self.began = began
         self.stage = stage
         self.bank = bank
         self.losses = losses
@@ -76,8 +89,11 @@ final class Witness: Sendable {
     private func look(_ entity: String, _ row: StoreDump.Row?, _ version: Int, _ sights: inout [String: Sight]) {
         let before = sights[entity]
         guard let row else {
-            if let before, !before.isTombstone, before.version == version {
-                report.withLock { $0.vanished.append("\(entity), last seen at \(before.order)") }
+            // What an old copy brought back may be about to expire; the sweep renews it as soon as somebody syncs again.
+            if let before, !before.isTombstone, before.version == version, losses.age > Self.recovery {
+                let text = "\(bank.name) \(entity), last seen at \(before.order), \(losses.age) behind the last loss"
+                let began = began
+                report.withLock { $0.vanished.append("\(ContinuousClock.now - began): \(text)") }
             }
             sights[entity] = nil
             return
