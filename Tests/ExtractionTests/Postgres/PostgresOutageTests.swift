@@ -77,7 +77,9 @@ struct PostgresOutageTests {
             try await server.restart()
             // The server takes connections before its recovery has ended, and is on the old timeline until then.
             var promoted = try await reader.history()
-            for _ in 0..<10_000 where !promoted.identity.contains("timeline:2") { promoted = try await reader.history() }
+            for _ in 0..<10_000 where !promoted.identity.contains("timeline:2") {
+                promoted = try await reader.history()
+            }
             #expect(before.identity.contains("timeline:1") && promoted.identity.contains("timeline:2"))
         }
     }
