@@ -34,6 +34,7 @@ enum StoreOpener {
         configuration.connectTimeout = store.connectTimeout
         configuration.callTimeout = store.commandTimeout
         configuration.pipelineBytes = store.pipelineBytes
+        configuration.limits.pipelineCommands = store.pipelineCommands
         return configuration
     }
 }

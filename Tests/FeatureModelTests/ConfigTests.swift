@@ -16,7 +16,7 @@ import Testing
           max_connections: 8
           pipeline: {commands: 1000, bytes: 16MiB}
         sources:
-          shop: {url: "sqlite:shop.db", statement_timeout: 10s, lock_timeout: 1s, max_rate: 20000}
+          shop: {url: "sqlite:shop.db", statement_timeout: 10s, lock_timeout: 1s}
           warehouse:
             url: postgresql://db.example:5433,db2.example/warehouse?sslmode=verify-full
             username: reader
@@ -62,7 +62,6 @@ import Testing
         #expect(shop.statementTimeout == .seconds(10))
         #expect(shop.lockTimeout == .seconds(1))
         #expect(shop.connectTimeout == .seconds(5))
-        #expect(shop.maximumRate == 20_000)
         let warehouse = try #require(config.source("warehouse"))
         #expect(warehouse.url.scheme == .postgresql)
         #expect(warehouse.password == .file("/run/secrets/warehouse"))

@@ -49,8 +49,6 @@ package struct SourceConfig: Hashable, Sendable {
     package let statementTimeout: Duration
     /// The longest wait for a lock of the source, where it has locks.
     package let lockTimeout: Duration
-    /// The most rows a second that may be read; `nil` for no limit.
-    package let maximumRate: Int?
 }
 
 /// The sync service.

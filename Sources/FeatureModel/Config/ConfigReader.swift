@@ -114,8 +114,7 @@ private struct ConfigReader {
         return SourceConfig(
             name: entry.key, url: url, username: node["username"]?.text, password: Self.secret(node["password"]),
             connectTimeout: node["connect_timeout"]?.duration ?? .seconds(5), statementTimeout: statementTimeout,
-            lockTimeout: node["lock_timeout"]?.duration ?? min(.seconds(2), statementTimeout),
-            maximumRate: node["max_rate"]?.integer.map(Int.init))
+            lockTimeout: node["lock_timeout"]?.duration ?? min(.seconds(2), statementTimeout))
     }
 
     private mutating func report(_ problem: URLProblem, _ node: YAMLNode, _ path: String) {

@@ -66,8 +66,6 @@ enum ConfigShape {
                 "lock_timeout", .duration(.milliseconds(10)...(.minutes(10))),
                 "The longest wait for a lock. At most statement_timeout.",
                 default: "2s, or statement_timeout if shorter"),
-            Field(
-                "max_rate", .integer(1...100_000_000), "The most rows a second that may be read.", default: "no limit"),
         ])
 
     static let sync = ObjectShape(
@@ -78,7 +76,8 @@ enum ConfigShape {
                 default: "127.0.0.1:9566"),
             Field("chunk_rows", .integer(1...10_000), "How many changed entities a chunk holds.", default: "1000"),
             Field(
-                "chunks_in_flight", .integer(1...64), "How many chunks a view may have between reading and marking.",
+                "chunks_in_flight", .integer(1...64),
+                "How many chunks a view may have unacknowledged; as many again may wait for their marker.",
                 default: "4"),
             Field(
                 "lease", .duration(.seconds(1)...(.hours(1))),

@@ -72,10 +72,14 @@ struct RedisErrorMappingTests {
 
     @Test func sharedConnectionIsReplacedAfterAnAnswerThatMakesNoSense() async throws {
         try await withPeer(":1\r\n") { store async throws in
-            for _ in 0..<3 {
+            // A call may still meet the connection that is being closed: that one is `unavailable`, and the next goes on.
+            var answers = 0
+            for _ in 0..<30 where answers < 3 {
                 let code = await code { () throws(StoreError) in try await store.read([key(1)], in: space) }
-                #expect(code == .corrupt)
+                #expect(code == .corrupt || code == .unavailable)
+                if code == .corrupt { answers += 1 }
             }
+            #expect(answers == 3)
         }
     }
 }
