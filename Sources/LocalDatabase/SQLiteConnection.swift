@@ -139,13 +139,20 @@ import Glibc
         try execute(kind.rawValue)
         do {
             let result = try body(self)
+            resetStatements()
             try execute("COMMIT")
             return result
         } catch {
+            resetStatements()
             // The transaction may already be gone (disk full rolls back by itself): the first error is the one to tell.
             try? execute("ROLLBACK")
             throw error
         }
+    }
+
+    /// A statement left half-way would keep its snapshot beyond the transaction's end.
+    private func resetStatements() {
+        for statement in statements.values { statement.reset() }
     }
 
     /// How a transaction takes its locks.

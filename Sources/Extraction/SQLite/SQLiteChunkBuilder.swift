@@ -25,6 +25,17 @@ struct SQLiteChunkBuilder {
     private var deadRows: Set<Int> = []
     private var deadRemovals: Set<Int> = []
 
+    /// Texts, bytes and lists taken so far, in bytes, about.
+    private var bytes = 0
+
+    /// How many bytes of texts, bytes and lists one chunk may have.
+    static let byteLimit = 64 << 20
+
+    /// - Throws: `SQLitePageTooHeavy` beyond the limit of bytes: the page is then read again, shorter.
+    func requireRoom() throws {
+        if bytes > Self.byteLimit { throw SQLitePageTooHeavy() }
+    }
+
     /// How many faults one chunk lists; further ones only keep their rows out.
     static let faultLimit = 10_000
 
@@ -145,11 +156,12 @@ struct SQLiteChunkBuilder {
         let start = chunk.values.count
         var column = layout.keys.count
         for (index, type) in layout.types.enumerated() {
-            if !SQLiteConversion.appendNumber(row, column, type, to: &chunk.values),
-                let fault = SQLiteConversion.append(row, column, layout.features[index], to: &chunk.values)
-            {
-                chunk.values.removeSubrange(start...)
-                return fail(key, entry, fault, place)
+            if !SQLiteConversion.appendNumber(row, column, type, to: &chunk.values) {
+                if let fault = SQLiteConversion.append(row, column, layout.features[index], to: &chunk.values) {
+                    chunk.values.removeSubrange(start...)
+                    return fail(key, entry, fault, place)
+                }
+                bytes += chunk.values[chunk.values.count - 1].heldBytes
             }
             column += 1
         }
@@ -197,5 +209,40 @@ struct SQLiteChunkBuilder {
         chunk.keys = alive.keys
         chunk.values = alive.values
         chunk.eventTimes = alive.eventTimes
+    }
+}
+
+/// The rows of a page are so large that fewer of them must be read at once.
+struct SQLitePageTooHeavy: Error {
+    /// Runs `body` with ever smaller limits until its page is not too heavy.
+    ///
+    /// - Throws: `tooLarge` when a single entity is.
+    static func shrinking<Page>(_ limit: Int, _ body: (Int) throws -> Page) throws -> Page {
+        var limit = limit
+        while true {
+            do {
+                return try body(limit)
+            } catch is SQLitePageTooHeavy {
+                guard limit > 1 else {
+                    throw ExtractionError(
+                        .tooLarge, "the rows are too large",
+                        detail: "more than \(SQLiteChunkBuilder.byteLimit) bytes for one entity or position")
+                }
+                limit = max(1, limit / 8)
+            }
+        }
+    }
+}
+
+extension FeatureValue {
+    /// What the value holds beside itself, in bytes, about.
+    fileprivate var heldBytes: Int {
+        switch self {
+        case .string(let text): text.utf8.count
+        case .bytes(let bytes): bytes.count
+        case .vector(let elements): elements.count * 4
+        case .list(let elements): elements.reduce(0) { $0 + 24 + $1.heldBytes }
+        case .null, .bool, .int32, .int64, .float32, .float64, .timestamp: 0
+        }
     }
 }

@@ -49,6 +49,7 @@ extension SQLiteQueries {
                 case .success, .failure:
                     builder.add(statement) { "row \(rows) behind \(last?.text ?? "the first")" }
                 }
+                try builder.requireRoom()
             }
             if rows >= rowLimit { return nil }
         }

@@ -51,7 +51,10 @@ extension SQLiteQueries {
                     index += 1
                 }
             }
-            while try statement.step() { builder.add(statement) { "by key" } }
+            while try statement.step() {
+                builder.add(statement) { "by key" }
+                try builder.requireRoom()
+            }
         }
     }
 

@@ -142,6 +142,7 @@ extension SQLiteQueries {
                     builder.add(self.fault(fault, of: statement, Self.label(found.last)))
                 } else if !walk.namesEntities {
                     builder.add(statement) { Self.label(found.last) }
+                    try builder.requireRoom()
                 } else {
                     if namesNobody(statement) { continue }
                     switch entity(of: statement, place: { Self.label(found.last) }) {

@@ -135,8 +135,10 @@ package actor SQLiteReader: ViewReader {
             let place = try SQLiteCursor(cursor, width: walk.width)
             let isRunStart = place.place != .mid || cursor != handedOut
             page = try await snapshot { connection in
-                try queries.watermarkChanges(
-                    walk, after: place, limit: limit, isRunStart: isRunStart, connection)
+                try SQLitePageTooHeavy.shrinking(limit) { limit in
+                    try queries.watermarkChanges(
+                        walk, after: place, limit: limit, isRunStart: isRunStart, connection)
+                }
             }
         } else {
             let place = try SQLiteLogCursor(cursor)
@@ -144,7 +146,9 @@ package actor SQLiteReader: ViewReader {
                 guard case .tracked(let tracking) = queries.mode else {
                     throw ExtractionError(.misconfigured, "the view is not tracked")
                 }
-                return try queries.trackedChanges(tracking, after: place, limit: limit, connection)
+                return try SQLitePageTooHeavy.shrinking(limit) { limit in
+                    try queries.trackedChanges(tracking, after: place, limit: limit, connection)
+                }
             }
         }
         handedOut = page.next
@@ -158,7 +162,9 @@ package actor SQLiteReader: ViewReader {
         let queries = queries
         let limit = min(max(1, limit), Self.largestPage)
         return try await snapshot { connection in
-            var page = try queries.range(after: after, limit: limit, connection)
+            var page = try SQLitePageTooHeavy.shrinking(limit) { limit in
+                try queries.range(after: after, limit: limit, connection)
+            }
             page.rows.position = try queries.position(connection)
             return page
         }
@@ -167,7 +173,7 @@ package actor SQLiteReader: ViewReader {
     package func readEntities(_ keys: [EntityKey]) async throws(ExtractionError) -> RowChunk {
         let queries = queries
         return try await snapshot { connection in
-            var rows = try queries.entities(keys, connection)
+            var rows = try SQLitePageTooHeavy.shrinking(1) { _ in try queries.entities(keys, connection) }
             rows.position = try queries.position(connection)
             return rows
         }

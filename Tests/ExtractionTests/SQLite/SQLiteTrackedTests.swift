@@ -210,4 +210,31 @@ struct SQLiteTrackedTests {
         let code = await failure { _ = try await reader.readChanges(after: ChangeCursor(text: "seq:5"), limit: 1) }
         #expect(code == .corrupt, "above the log's end")
     }
+
+    @Test func rowsTooLargeForOnePageComeInShorterOnes() async throws {
+        let file = try await SourceFile("CREATE TABLE t(id INTEGER PRIMARY KEY, v BLOB);")
+        let view = makeView(watermark: .tracked("t", "id"), features: [("v", "bytes")])
+        let keyed = makeView(
+            query: "SELECT id, v FROM t WHERE id IN (:keys)", watermark: .tracked("t", "id"), features: [("v", "bytes")]
+        )
+        let reader = try await file.reader(view)
+        let keyedReader = try await file.reader(keyed)
+        let start = try await reader.startCursor()
+        try await file.run(
+            """
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 80)
+            INSERT INTO t SELECT i, zeroblob(1048576) FROM n
+            """)
+        let first = try await reader.readChanges(after: start, limit: 1_000)
+        #expect(!first.isLast && !first.rows.keys.isEmpty && first.rows.keys.count <= 64)
+        let range = try await reader.readRange(after: nil, limit: 1_000)
+        #expect(range.next != nil && !range.rows.keys.isEmpty && range.rows.keys.count <= 64)
+        let keyedRange = try await keyedReader.readRange(after: nil, limit: 1_000)
+        #expect(keyedRange.next != nil && !keyedRange.rows.keys.isEmpty && keyedRange.rows.keys.count <= 64)
+        await expectFailure(.tooLarge) { _ = try await reader.readEntities((1...80).map { key($0) }) }
+        // Nothing half-way is left behind that would hold the writer's log back.
+        try await file.run("DELETE FROM t WHERE id > 2; PRAGMA wal_checkpoint(TRUNCATE)")
+        let rest = try await reader.readRange(after: nil, limit: 1_000)
+        #expect(rest.rows.keys == [key(1), key(2)])
+    }
 }
