@@ -157,9 +157,10 @@ package final class Gate: Sendable {
 private func serve(_ listener: Int32, _ script: RedisPeer.Script) {
     defer { close(listener) }
     while true {
-        // Not for children: a server that another test starts would keep the connection open.
-        let descriptor = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+        let descriptor = accept(listener, nil, nil)
         guard descriptor >= 0 else { return }
+        // Not for children: a server that another test starts would keep the connection open.
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         script(RedisPeer.Connection(descriptor: descriptor))
         close(descriptor)
     }
@@ -167,7 +168,7 @@ private func serve(_ listener: Int32, _ script: RedisPeer.Script) {
 
 private func listen(at path: String) throws -> Int32 {
     let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-    let descriptor = socket(AF_UNIX, type | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let descriptor = socket(AF_UNIX, type, 0)
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     unsafe withUnsafeMutableBytes(of: &address.sun_path) { target in
