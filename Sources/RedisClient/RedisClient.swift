@@ -19,6 +19,8 @@ package final class RedisClient: Sendable {
         package var connectTimeout = Duration.seconds(1)
         /// Connection tries a second, of all kinds.
         package var connectsPerSecond = 10
+        /// Dedicated connections that were given back and are kept for the next caller.
+        package var spareConnections = 8
         package var limits = RedisConnection.Limits()
 
         package init(topology: RedisTopology) {
@@ -40,6 +42,8 @@ package final class RedisClient: Sendable {
         var next = 0
         var reconnect: ReconnectMachine
         var dedicated: [RedisConnection] = []
+        /// Those of `dedicated` that nobody uses.
+        var spare: [RedisConnection] = []
         var isClosed = false
     }
 
@@ -52,6 +56,7 @@ package final class RedisClient: Sendable {
     /// Where it connects to.
     package let endpoint: RedisEndpoint
     private let connector: RedisConnector
+    private let spareConnections: Int
     private let state: Mutex<State>
 
     /// Connects to nothing yet. Throws `invalidConfiguration` for a CA file that can't be read.
@@ -60,6 +65,7 @@ package final class RedisClient: Sendable {
         connector = try RedisConnector(
             endpoint: endpoint, clientName: configuration.clientName, scripts: configuration.scripts,
             limits: configuration.limits, timeout: configuration.connectTimeout)
+        spareConnections = configuration.spareConnections
         let slots = Array(repeating: Slot.empty, count: max(1, configuration.connections))
         let reconnect = ReconnectMachine(limits: .init(perSecond: max(1, configuration.connectsPerSecond)))
         state = Mutex(State(slots: slots, reconnect: reconnect))
@@ -79,8 +85,9 @@ package final class RedisClient: Sendable {
         return try await lease(deadline: deadline).send(pipeline, deadline: deadline, decode: decode)
     }
 
-    /// A connection of the caller's own, who closes it.
+    /// A connection of the caller's own, who closes it or gives it back.
     package func makeConnection(deadline: ContinuousClock.Instant) async throws(RedisError) -> RedisConnection {
+        if let spare = takeSpare() { return spare }
         try admit()
         let connection = try await value(of: connect(), by: deadline)
         let isClosed = state.withLock { state in
@@ -93,6 +100,26 @@ package final class RedisClient: Sendable {
         throw Self.closedError
     }
 
+    /// Takes a dedicated connection back, for the next who asks for one: whoever works in short turns need not log in for
+    /// each. Nothing may be under way on it.
+    package func giveBack(_ connection: RedisConnection) async {
+        let isKept = state.withLock { state in
+            guard !state.isClosed, connection.isOpen, state.spare.count < spareConnections else { return false }
+            state.spare.append(connection)
+            return true
+        }
+        if !isKept { await connection.close() }
+    }
+
+    private func takeSpare() -> RedisConnection? {
+        state.withLock { state in
+            while let spare = state.spare.popLast() {
+                if spare.isOpen { return spare }
+            }
+            return nil
+        }
+    }
+
     /// Closes every connection, dedicated ones too. Later calls fail with `clientClosed`.
     package func close() async {
         let (slots, dedicated) = state.withLock { state in
@@ -100,6 +127,7 @@ package final class RedisClient: Sendable {
             defer {
                 state.slots = state.slots.map { _ in .empty }
                 state.dedicated = []
+                state.spare = []
             }
             return (state.slots, state.dedicated)
         }

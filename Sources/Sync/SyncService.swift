@@ -86,9 +86,11 @@ package struct SyncService: Service {
 
     private func repeatView(_ view: String, _ turns: Turns) async throws {
         var failures = 0
+        var every = Duration.seconds(5)
         do {
             while true {
-                let every = await interval(of: view)
+                // While the store can't tell, or lost what it knew, the interval is the one it told last.
+                every = await interval(of: view) ?? every
                 let due = context.time.now() + every
                 do {
                     try await turns.withTurn { _ = try await self.engine.sync(view, sweepUntil: due) }
@@ -98,6 +100,8 @@ package struct SyncService: Service {
                 } catch {
                     // The engine has reported it; here it only slows the next turn.
                     failures += 1
+                    // A store that came back empty is given its catalog at once, not when it is next looked at.
+                    if case .notApplied? = error as? SyncError { _ = await published() }
                 }
                 let pause = max(due - context.time.now(), .zero) + penalty(failures, every)
                 try await context.time.sleep(pause)
@@ -114,10 +118,10 @@ package struct SyncService: Service {
         return wait * context.time.random()
     }
 
-    private func interval(of view: String) async -> Duration {
+    private func interval(of view: String) async -> Duration? {
         guard let versions = try? await context.catalog.versions(of: view), let newest = versions.synced.first,
             let definition = try? engine.definition(of: newest)
-        else { return .seconds(5) }
+        else { return nil }
         return definition.every
     }
 }

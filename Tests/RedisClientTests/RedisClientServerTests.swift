@@ -257,6 +257,43 @@ struct RedisClientServerTests {
         }
     }
 
+    @Test func connectionGivenBackIsTheNextCallers() async throws {
+        try await RedisServer.with { server in
+            try await withClient(server.topology.primary, { $0.connectsPerSecond = 1 }) { client in
+                // One login a second is all there is: a hundred turns pass because nobody logs in anew.
+                for _ in 0..<100 {
+                    let connection = try await client.makeConnection(deadline: .now + .seconds(10))
+                    await client.giveBack(connection)
+                }
+                let connection = try await client.makeConnection(deadline: .now + .seconds(10))
+                await client.giveBack(connection)
+                await connection.close()
+                // What was closed meanwhile is nobody's: a new one would have to be made, which the limit refuses.
+                await #expect(throws: RedisError.self) {
+                    _ = try await client.makeConnection(deadline: .now + .seconds(10))
+                }
+            }
+        }
+    }
+
+    @Test func noMoreConnectionsAreKeptThanMayBe() async throws {
+        try await RedisServer.with { server in
+            let change = { (configuration: inout RedisClient.Configuration) in
+                configuration.spareConnections = 1
+                configuration.connectsPerSecond = 1_000
+            }
+            try await withClient(server.topology.primary, change) { client in
+                let first = try await client.makeConnection(deadline: .now + .seconds(10))
+                let second = try await client.makeConnection(deadline: .now + .seconds(10))
+                await client.giveBack(first)
+                await client.giveBack(second)
+                #expect(first.isOpen && !second.isOpen)
+                await client.close()
+                #expect(!first.isOpen)
+            }
+        }
+    }
+
     @Test func closedClientRefuses() async throws {
         try await RedisServer.with { server in
             try await withClient(server.topology.primary) { client in

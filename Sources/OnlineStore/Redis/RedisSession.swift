@@ -1,17 +1,33 @@
 internal import FeatureModel
 internal import RedisClient
 internal import RowCodec
+internal import Synchronization
 
 /// The writes of one lease holder over a connection of its own. When that ends, every call throws `sessionLost`.
+///
+/// A session that ends with every answer in gives its connection back, for the next pass over some view.
 final class RedisSession: StoreSession {
+    private struct State {
+        /// `nil` once the session is closed.
+        var connection: RedisConnection?
+        var callsUnderWay = 0
+        /// A call failed: answers may still be on their way.
+        var isFlawed = false
+    }
+
     let lease: Lease
-    private let connection: RedisConnection
+    private let client: RedisClient
     private let keys: ControlKeys
     private let configuration: RedisStore.Configuration
+    private let state: Mutex<State>
 
-    init(lease: Lease, connection: RedisConnection, keys: ControlKeys, configuration: RedisStore.Configuration) {
+    init(
+        lease: Lease, connection: RedisConnection, of client: RedisClient, keys: ControlKeys,
+        configuration: RedisStore.Configuration
+    ) {
         self.lease = lease
-        self.connection = connection
+        self.client = client
+        state = Mutex(State(connection: connection))
         self.keys = keys
         self.configuration = configuration
     }
@@ -23,6 +39,14 @@ final class RedisSession: StoreSession {
         _ batch: RowBatch, in space: KeySpace, mode: WriteMode
     ) async throws(StoreError) -> [WriteOutcome] {
         try check(batch)
+        return try await withConnection { (connection) throws(StoreError) in
+            try await write(batch, in: space, mode: mode, over: connection)
+        }
+    }
+
+    private func write(
+        _ batch: RowBatch, in space: KeySpace, mode: WriteMode, over connection: RedisConnection
+    ) async throws(StoreError) -> [WriteOutcome] {
         var outcomes: [WriteOutcome] = []
         outcomes.reserveCapacity(batch.count)
         var onTheirWay: [(exchange: RedisExchange, rows: Range<Int>)] = []
@@ -76,7 +100,34 @@ final class RedisSession: StoreSession {
     }
 
     func close() async {
-        await connection.close()
+        let (connection, isClean) = state.withLock { state in
+            defer { state.connection = nil }
+            return (state.connection, state.callsUnderWay == 0 && !state.isFlawed)
+        }
+        guard let connection else { return }
+        if isClean { await client.giveBack(connection) } else { await connection.close() }
+    }
+
+    /// Runs one call over the connection, and notes whether it went well.
+    private func withConnection<Answer>(
+        _ body: (RedisConnection) async throws(StoreError) -> Answer
+    ) async throws(StoreError) -> Answer {
+        let present = state.withLock { state in
+            if state.connection != nil { state.callsUnderWay += 1 }
+            return state.connection
+        }
+        guard let present else { throw StoreError(.sessionLost, "the session was closed") }
+        do throws(StoreError) {
+            let answer = try await body(present)
+            state.withLock { $0.callsUnderWay -= 1 }
+            return answer
+        } catch {
+            state.withLock { state in
+                state.callsUnderWay -= 1
+                state.isFlawed = true
+            }
+            throw error
+        }
     }
 
     private static let fenced = StoreError(.fenced, "a newer lease exists, or the store lost this one")
@@ -131,11 +182,13 @@ final class RedisSession: StoreSession {
     private func call<Answer>(
         _ pipeline: RedisPipeline, decode: ([RedisReply]) throws(RedisError) -> Answer
     ) async throws(StoreError) -> Answer {
-        do throws(RedisError) {
-            let deadline = ContinuousClock.now + configuration.writeTimeout
-            return try await connection.send(pipeline, deadline: deadline, decode: decode)
-        } catch {
-            throw StoreError(inSession: error)
+        try await withConnection { (connection) throws(StoreError) in
+            do throws(RedisError) {
+                let deadline = ContinuousClock.now + configuration.writeTimeout
+                return try await connection.send(pipeline, deadline: deadline, decode: decode)
+            } catch {
+                throw StoreError(inSession: error)
+            }
         }
     }
 }

@@ -104,7 +104,8 @@ package final class RedisStore: OnlineStore {
     package func openSession(_ lease: Lease) async throws(StoreError) -> any StoreSession {
         do throws(RedisError) {
             let connection = try await client.makeConnection(deadline: callDeadline)
-            return RedisSession(lease: lease, connection: connection, keys: keys, configuration: configuration)
+            return RedisSession(
+                lease: lease, connection: connection, of: client, keys: keys, configuration: configuration)
         } catch {
             throw StoreError(error)
         }

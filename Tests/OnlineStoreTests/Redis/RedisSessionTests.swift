@@ -43,6 +43,29 @@ struct RedisSessionTests {
         }
     }
 
+    @Test func sessionsInARowShareAConnection() async throws {
+        // A pass over a view takes a session, and views may be passed over ten times a second each.
+        try await withStore(.init(), { $0.connectsPerSecond = 2 }) { store, _ async throws in
+            for _ in 0..<50 {
+                let session = try await session(store, owner: "a")
+                _ = try await session.write(batch(), in: space, mode: .newest)
+                await session.close()
+                #expect(await writeCode(session, batch()) == .sessionLost)
+            }
+        }
+    }
+
+    @Test func sessionThatFailedLeavesNoConnection() async throws {
+        try await withStore(.init(), { $0.connectsPerSecond = 2 }) { store, _ async throws in
+            let fenced = try await session(store, owner: "a")
+            _ = try #require(try await store.acquireLease("activity", owner: "a", duration: .seconds(60)))
+            #expect(await writeCode(fenced, batch()) == .fenced)
+            await fenced.close()
+            // The two logins of the second went to the shared connection and to the session that failed.
+            #expect(await code { () throws(StoreError) in try await store.openSession(fenced.lease) } == .unavailable)
+        }
+    }
+
     @Test func expiredLeaseIsTakenUpAgainUnlessAnotherTookIt() async throws {
         try await withStore { store, server async throws in
             let lease = try #require(try await store.acquireLease("v", owner: "a", duration: .seconds(60)))

@@ -200,7 +200,8 @@ final class Nemesis: Sendable {
             if ContinuousClock.now - began > .seconds(15) { break }
             try await Task.sleep(for: .milliseconds(200))
         }
-        Issue.record("not in step: \(last.joined(separator: "\n")) \(story)")
+        let status = try await stage.run("status").output
+        Issue.record("not in step: \(last.joined(separator: "\n"))\n\(status)\(story)")
     }
 
     private func judge(_ witnesses: [Witness]) {
