@@ -184,8 +184,12 @@ extension PostgresServer {
             kill -KILL "$pid" 2>/dev/null; fi
             rm -rf "$0"
             """
-        _ = try spawn(["setsid", "sh", "-c", script, directory], input: ends[0])
+        // A child of nobody here: an exit test waits for any child, and an ended one that nobody asks for would hold it up.
+        let launcher = try spawn(
+            ["sh", "-c", "exec 3<&0; setsid sh -c \"$1\" \"$2\" <&3 3<&- &", "sh", script, directory], input: ends[0])
         close(ends[0])
+        var status: Int32 = 0
+        while unsafe waitpid(launcher, &status, 0) < 0, errno == EINTR {}
         return ends[1]
     }
 
