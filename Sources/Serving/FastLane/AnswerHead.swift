@@ -74,23 +74,22 @@ struct AnswerHead {
 }
 
 /// Writes from a place towards the front; what doesn't fit is left out.
-private struct BackwardCursor: ~Escapable {
+@safe private struct BackwardCursor {
     private(set) var position: Int
     private let bytes: UnsafeMutableRawBufferPointer
 
-    @_lifetime(immortal)
     init(_ bytes: UnsafeMutableRawBufferPointer, from position: Int) {
         unsafe self.bytes = bytes
         self.position = min(position, bytes.count)
     }
 
     mutating func put(_ text: StaticString) {
-        unsafe text.withUTF8Buffer { unsafe put(UnsafeRawBufferPointer($0)) }
+        text.withUTF8Buffer { unsafe put(UnsafeRawBufferPointer($0)) }
     }
 
     mutating func put(_ text: String) {
         var text = text
-        unsafe text.withUTF8 { unsafe put(UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { unsafe put(UnsafeRawBufferPointer($0)) }
     }
 
     mutating func put(_ source: UnsafeRawBufferPointer) {

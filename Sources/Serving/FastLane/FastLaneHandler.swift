@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Telemetry
 
 /// Answers lookups on the event loop itself, and passes every other request on to the router.
 ///

@@ -52,7 +52,7 @@ struct HTTPDate {
     }
 
     private static func put(_ text: StaticString, _ bytes: inout [UInt8]) {
-        unsafe text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
+        text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
     }
 
     private static func put(_ number: Int, digits: Int, _ bytes: inout [UInt8]) {

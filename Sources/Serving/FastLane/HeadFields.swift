@@ -67,7 +67,7 @@ struct HeadFields {
     static func isSame(_ text: String, _ lowercase: StaticString) -> Bool {
         let bytes = text.utf8
         guard bytes.count == lowercase.utf8CodeUnitCount else { return false }
-        return unsafe lowercase.withUTF8Buffer { expected in
+        return lowercase.withUTF8Buffer { expected in
             var index = 0
             for byte in bytes {
                 let lowered = byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte

@@ -237,6 +237,7 @@ final class LookupCall: RedisLaneReceiver {
         case .feast:
             var options = LookupEncoder.FeastOptions()
             options.fullFeatureNames = question.request.fullFeatureNames
+            options.statuses = room.serving.settings.imitatesFeast ? .feast : .honest
             options.versionMetadata = question.request.versionMetadata
             return try LookupEncoder.feast(
                 question.cached.plan, question.keys, &rows, entities: question.entities, now: now, options: options,

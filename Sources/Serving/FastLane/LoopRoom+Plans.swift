@@ -1,6 +1,7 @@
 import FeatureModel
 import NIOCore
 import OnlineStore
+import Telemetry
 
 extension LoopRoom {
     /// The plan of what a request asks for, compiled unless this loop has it.
@@ -16,7 +17,7 @@ extension LoopRoom {
         }
         if let known { return known }
         let key = body.getBytes(at: start, length: request.selection.count) ?? []
-        let features = try features(key, request, catalog, route)
+        let features = try features(of: request, in: body, catalog, route)
         let plan: LookupPlan
         do {
             plan = try catalog.plan(features: features)
@@ -31,10 +32,10 @@ extension LoopRoom {
     }
 
     private func features(
-        _ key: [UInt8], _ request: LookupRequestBody, _ catalog: ServingCatalog, _ route: LookupRoute
+        of request: LookupRequestBody, in body: ByteBuffer, _ catalog: ServingCatalog, _ route: LookupRoute
     ) throws -> [FeatureReference] {
-        guard request.isService else { return try FeatureSelection.features(key.span.bytes, limits: limits) }
-        let name = try FeatureSelection.service(key.span.bytes, limits: limits)
+        guard request.isService else { return try FeatureSelection.features(body, request, limits: limits) }
+        let name = try FeatureSelection.service(body, request, limits: limits)
         if route == .feast, catalog.services[name] == nil {
             let hint = Nearest.hint(name, among: Array(catalog.services.keys))
             throw LookupFault.feast(.serviceNotFound(name, project: catalog.project, hint: hint))

@@ -1,6 +1,8 @@
+import Logging
 import NIOCore
 import OnlineStore
 import RedisClient
+import Telemetry
 
 /// What the connections of one event loop share: the connection to the store, compiled plans, buffers, the date. Made and
 /// used on its loop.

@@ -63,7 +63,7 @@ struct PlanCache {
     mutating func insert(_ plan: CachedPlan) {
         guard plan.key.count <= Self.maximumKeyBytes else { return }
         if plans.count >= Self.limit { plans.removeAll(keepingCapacity: true) }
-        let hash = unsafe plan.key.withUnsafeBytes { unsafe hash($0) }
+        let hash = unsafe plan.key.withUnsafeBytes { bytes -> UInt64 in unsafe self.hash(bytes) }
         plans[hash] = plan
     }
 

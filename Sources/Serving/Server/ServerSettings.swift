@@ -37,5 +37,29 @@ package struct ServerSettings: Sendable, Hashable {
     /// How long running requests may take to end after that.
     package var drain = Duration.seconds(10)
 
+    /// Whether the Feast route says what Feast's server would say of values that aren't there.
+    package var imitatesFeast = false
+
     package init() {}
+
+    /// As the config says. `cores` is what `threads` is unless it is set.
+    package init(_ config: ServeConfig, cores: Int) {
+        address = config.http
+        threads = max(1, config.threads ?? cores)
+        timeout = config.timeout
+        maximumTimeout = config.maximumTimeout
+        headerBytes = config.limits.headerBytes
+        headers = config.limits.headers
+        bodyBytes = config.limits.body
+        entities = config.limits.entities
+        features = config.limits.features
+        values = config.limits.values
+        connections = config.limits.connections
+        requestTimeout = config.client.request
+        idleTimeout = config.client.idle
+        writeTimeout = config.client.write
+        unready = config.unready
+        drain = config.drain
+        imitatesFeast = config.feastStatuses == .feast
+    }
 }

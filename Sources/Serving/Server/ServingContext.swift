@@ -3,6 +3,7 @@ import NIOCore
 package import OnlineStore
 package import RedisClient
 import Synchronization
+import Telemetry
 
 /// What all event loops and routes of the serving daemon share.
 package final class ServingContext: Sendable {

@@ -1,9 +1,10 @@
+package import FeatureModel
 import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
-package import ServiceLifecycle
+import ServiceLifecycle
 
 /// The HTTP listener. On graceful shutdown it stops to listen, lets running requests end, and ends those that take too long.
 ///
@@ -11,18 +12,13 @@ package import ServiceLifecycle
 package struct ServingDaemon: Service {
     private let serving: ServingContext
     private let routes: [ServingRoute]
-    private let onListening: @Sendable (NetworkEndpoint) -> Void
+    private let onListening: @Sendable (NetworkAddress) -> Void
 
-    /// Where it listens.
-    package struct NetworkEndpoint: Sendable, Hashable {
-        package let host: String
-        package let port: Int
-    }
 
     /// `routes` come on top of health and metrics; `onListening` is called once, when connections are taken.
     package init(
         _ serving: ServingContext, routes: [ServingRoute] = [],
-        onListening: @escaping @Sendable (NetworkEndpoint) -> Void = { _ in }
+        onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
     ) {
         self.serving = serving
         self.routes = routes
@@ -62,7 +58,7 @@ package struct ServingDaemon: Service {
                 address: .hostname(host, port: settings.address.port), serverName: nil, backlog: 4_096,
                 availableConnectionsDelegate: MaximumAvailableConnections(settings.connections)),
             onServerRunning: { channel in
-                onListening(NetworkEndpoint(host: host, port: channel.localAddress?.port ?? settings.address.port))
+                onListening(NetworkAddress(host: host, port: channel.localAddress?.port ?? settings.address.port))
             },
             eventLoopGroupProvider: .shared(group), logger: logger)
         // Every loop connects to the store before the first request needs it.

@@ -1,5 +1,5 @@
 import NIOCore
-package import OnlineStore
+import OnlineStore
 package import Telemetry
 
 /// The route label of an HTTP request.
