@@ -117,7 +117,9 @@ let package = Package(
         tests("FeatureModelTests", ["FeatureModel"]),
         tests("ResilienceTests", ["Resilience"]),
         tests("RowCodecTests", ["RowCodec", "FeatureModel"]),
-        tests("RedisClientTests", ["RedisClient", "Resilience"]),
+        tests(
+            "RedisClientTests",
+            ["RedisClient", "Resilience", .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
         tests("LocalDatabaseTests", ["LocalDatabase"]),
         tests("OnlineStoreTests", ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient"]),
         tests("ExtractionTests", ["Extraction", "FeatureModel", "LocalDatabase"], exclude: ["Postgres"]),
@@ -130,7 +132,10 @@ let package = Package(
             ["Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry"] + nio),
         tests(
             "SyncTests",
-            ["Sync", "Extraction", "OnlineStore", "RowCodec", "FeatureModel", "LocalDatabase", "Resilience", "Telemetry"]),
+            [
+                "Sync", "Extraction", "OnlineStore", "RowCodec", "FeatureModel", "LocalDatabase", "Resilience",
+                "Telemetry",
+            ]),
         tests("TidemarkTests", ["tidemark", "LocalDatabase", "OnlineStore", "FeatureModel"]),
     ]
 )
