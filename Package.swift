@@ -66,7 +66,12 @@ let package = Package(
             "RedisClient",
             ["CHiredis", "Resilience", .product(name: "NIOSSL", package: "swift-nio-ssl")] + nio),
         room("LocalDatabase", ["CSQLite"]),
-        room("OnlineStore", ["FeatureModel", "RowCodec", "RedisClient", "LocalDatabase", "Resilience"]),
+        room(
+            "OnlineStore",
+            [
+                "FeatureModel", "RowCodec", "RedisClient", "LocalDatabase", "Resilience",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         room("Extraction", ["FeatureModel", "Resilience", "LocalDatabase", "CPostgres"]),
         room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
         room(
@@ -96,6 +101,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 yams,
@@ -111,7 +117,9 @@ let package = Package(
         tests("RowCodecTests", ["RowCodec", "FeatureModel"]),
         tests("RedisClientTests", ["RedisClient", "Resilience"]),
         tests("LocalDatabaseTests", ["LocalDatabase"]),
-        tests("OnlineStoreTests", ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient"]),
+        tests(
+            "OnlineStoreTests",
+            ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient", .product(name: "NIOCore", package: "swift-nio")]),
         tests("ExtractionTests", ["Extraction", "FeatureModel", "LocalDatabase"], exclude: ["Postgres"]),
         tests(
             "PostgresTests", ["Extraction", "FeatureModel", "LocalDatabase"], path: "Tests/ExtractionTests/Postgres"),
