@@ -121,7 +121,9 @@ let package = Package(
             "RedisClientTests",
             ["RedisClient", "Resilience", .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
         tests("LocalDatabaseTests", ["LocalDatabase"]),
-        tests("OnlineStoreTests", ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient"]),
+        tests(
+            "OnlineStoreTests",
+            ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient", .product(name: "NIOCore", package: "swift-nio")]),
         tests("ExtractionTests", ["Extraction", "FeatureModel", "LocalDatabase"], exclude: ["Postgres"]),
         tests(
             "PostgresTests", ["Extraction", "FeatureModel", "LocalDatabase"], path: "Tests/ExtractionTests/Postgres"),
