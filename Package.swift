@@ -131,7 +131,11 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry"]),
         tests(
             "ServingTests",
-            ["Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry"] + nio),
+            [
+                "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio),
         tests(
             "SyncTests",
             [
