@@ -107,6 +107,12 @@ let package = Package(
                 yams,
             ],
             swiftSettings: house),
+        .executableTarget(
+            name: "lookup-core",
+            dependencies: [
+                "FeatureModel", "RowCodec", "OnlineStore", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Benchmarks/LookupCore", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
