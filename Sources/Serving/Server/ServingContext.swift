@@ -2,6 +2,7 @@ package import Logging
 import NIOCore
 package import OnlineStore
 package import RedisClient
+import Resilience
 import Synchronization
 import Telemetry
 
@@ -31,6 +32,13 @@ package final class ServingContext: Sendable {
         self.store = store
         laneConfiguration = lane
         self.logger = logger
+        let breaker = metrics.registry.gauge(.breakerState, ["store"])
+        metrics.registry.addCollector { [weak self] in
+            guard let self else { return }
+            let state = self.gate.state
+            breaker.set(state == .closed ? 0 : state == .halfOpen ? 1 : 2)
+            self.metrics.ready.set(self.readiness.isReady)
+        }
     }
 
     /// Whether it is on its way to its end: it takes what still comes, and tells clients to go.
