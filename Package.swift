@@ -101,6 +101,14 @@ let package = Package(
                 yams,
             ],
             swiftSettings: house),
+        .executableTarget(
+            name: "lookup-bare",
+            dependencies: [
+                "RedisClient",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio,
+            path: "Benchmarks/LookupBare", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
