@@ -2,6 +2,7 @@ package import Logging
 import NIOCore
 package import OnlineStore
 package import RedisClient
+import Resilience
 import Synchronization
 import Telemetry
 
@@ -40,6 +41,13 @@ package final class ServingContext: Sendable {
         self.store = store
         laneConfiguration = lane
         self.logger = logger
+        let breaker = metrics.registry.gauge(.breakerState, ["store"])
+        metrics.registry.addCollector { [weak self] in
+            guard let self else { return }
+            let state = self.gate.state
+            breaker.set(state == .closed ? 0 : state == .halfOpen ? 1 : 2)
+            self.metrics.ready.set(self.readiness.isReady)
+        }
         collectControlMetrics()
     }
 
