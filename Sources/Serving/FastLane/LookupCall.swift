@@ -32,6 +32,8 @@ final class LookupCall: RedisLaneReceiver {
     private var body = ByteBuffer()
     private var question: Question?
     private var reading = Reading.none
+    /// The right to be under way, from the complete body to the answer.
+    private var permit: ConcurrencyLimiter.Permit?
     private var rows = PackedRows(count: 0)
     /// Counts calls of the store, so that the answer to one that was given up is known as such.
     private var serial: UInt64 = 0
@@ -62,6 +64,17 @@ final class LookupCall: RedisLaneReceiver {
 
     /// The body is complete.
     func run() {
+        let now = NIODeadline.now()
+        guard room.isTimely(at: now) else {
+            let seconds = room.serving.admission.refuseDelayed()
+            return fail(.overloaded, "lookups come faster than they can be answered", retryAfterSeconds: seconds)
+        }
+        switch room.serving.admission.acquire(at: now) {
+        case .admitted(let permit): self.permit = permit
+        case .refused(let seconds):
+            return fail(
+                .overloaded, "as many lookups are under way as can be answered in time", retryAfterSeconds: seconds)
+        }
         do {
             let question = try ask()
             self.question = question
@@ -246,7 +259,7 @@ final class LookupCall: RedisLaneReceiver {
         case .feast:
             var options = LookupEncoder.FeastOptions()
             options.fullFeatureNames = question.request.fullFeatureNames
-            options.statuses = room.serving.settings.imitatesFeast ? .feast : .honest
+            options.statuses = room.settings.imitatesFeast ? .feast : .honest
             options.versionMetadata = question.request.versionMetadata
             return try LookupEncoder.feast(
                 question.cached.plan, question.keys, &rows, entities: question.entities, now: now, options: options,
@@ -287,7 +300,20 @@ final class LookupCall: RedisLaneReceiver {
     }
 
     private func ended(_ outcome: LookupOutcome) {
-        room.serving.metrics.lookupEnded(route, outcome, after: .now() - arrivedAt)
+        let now = NIODeadline.now()
+        room.serving.metrics.lookupEnded(route, outcome, after: now - arrivedAt)
+        guard let permit else { return }
+        self.permit = nil
+        room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)
+    }
+
+    private func admissionOutcome(_ outcome: LookupOutcome, at now: NIODeadline) -> ConcurrencyLimiter.Outcome {
+        switch outcome {
+        case .ok: .success
+        // A store that isn't asked, or refuses, is quick: that says nothing about how much can be under way.
+        case .degraded: now >= deadline - room.settings.reserve ? .late : .ignored
+        case .invalid, .refused, .abandoned: .ignored
+        }
     }
 
     /// Microseconds since 1970.
