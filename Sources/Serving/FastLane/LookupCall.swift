@@ -116,6 +116,7 @@ final class LookupCall: RedisLaneReceiver {
     // MARK: The store
 
     private func read(_ question: Question) {
+        rows = room.takeRows()
         rows.reset(count: question.keys.rowCount)
         serial &+= 1
         guard question.keys.rowCount > 0 else { return finish() }
@@ -213,8 +214,15 @@ final class LookupCall: RedisLaneReceiver {
         }
         reading = .none
         question = nil
+        giveBackRows()
         serial &+= 1
         ended(.abandoned)
+    }
+
+    private func giveBackRows() {
+        let used = rows
+        rows = PackedRows(count: 0)
+        room.giveBack(used)
     }
 
     // MARK: The answer
@@ -234,6 +242,7 @@ final class LookupCall: RedisLaneReceiver {
             self.question = nil
             question.cached.count(counts)
             ended(rows.failures(in: question.cached.plan).isEmpty ? .ok : .degraded)
+            giveBackRows()
             handler.answer(200, .json, &buffer)
             room.giveBack(buffer)
         } catch {
@@ -279,6 +288,7 @@ final class LookupCall: RedisLaneReceiver {
     private func fail(_ answer: ErrorAnswer, retryAfterSeconds: Int? = nil) {
         body = ByteBuffer()
         question = nil
+        giveBackRows()
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(answer.body)

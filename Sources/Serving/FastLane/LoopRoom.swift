@@ -11,6 +11,7 @@ final class LoopRoom {
     private static let tick = TimeAmount.milliseconds(200)
     /// A buffer that grew beyond this isn't kept.
     private static let keptBufferBytes = 1 << 20
+    private static let keptRows = 16
 
     let eventLoop: any EventLoop
     let serving: ServingContext
@@ -23,6 +24,7 @@ final class LoopRoom {
     private(set) var lane: RedisLane?
     private var spareBuffer = ByteBuffer()
     private var spareRequest = ByteBuffer()
+    private var spareRows: [PackedRows] = []
     private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
     private var ticker: RepeatedTask?
     /// When the first lookup of the loop's turn was read.
@@ -115,6 +117,13 @@ final class LoopRoom {
 
     func giveBack(_ buffer: ByteBuffer) {
         if buffer.capacity <= Self.keptBufferBytes { spareBuffer = buffer }
+    }
+
+    /// Rows to fill; give them back after the answer. Only requests that are under way have some, not every connection.
+    func takeRows() -> PackedRows { spareRows.popLast() ?? PackedRows(count: 0) }
+
+    func giveBack(_ rows: PackedRows) {
+        if spareRows.count < Self.keptRows { spareRows.append(rows) }
     }
 
     /// An empty buffer to write commands into; give it back when the lane has it.

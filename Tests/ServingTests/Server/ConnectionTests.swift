@@ -57,7 +57,9 @@ import TidemarkTesting
         try await DaemonStage.with { stage in
             let client = try stage.connect()
             let body = "{\"features\":[\"activity:activity_count\"],\"entities\":[{\"user_id\":9}]}"
-            let chunks = [body.prefix(20), body.dropFirst(20)].map { "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n" }
+            let chunks = [body.prefix(20), body.dropFirst(20)].map {
+                "\(String($0.utf8.count, radix: 16))\r\n\($0)\r\n"
+            }
             try await client.send(
                 "POST /v1/lookup HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n\(chunks.joined())0\r\n\r\n")
             let answer = try await client.receive()
@@ -101,7 +103,8 @@ import TidemarkTesting
             let client = try stage.connect()
             let body = "{\"features\":[\"activity:activity_count\"],\"entities\":[{\"user_id\":6}]}"
             try await client.send(
-                "POST /v1/lookup HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: \(body.utf8.count)\r\n\r\n")
+                "POST /v1/lookup HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: \(body.utf8.count)\r\n\r\n"
+            )
             #expect(try await client.receive().status == 100)
             try await client.send(body)
             #expect(try await client.receive().body.contains(Self.count(6)))

@@ -155,7 +155,8 @@ struct DaemonStage: Sendable {
                 guard let values = values(index, user), let key = EntityKey([.integer(Int64(user))]) else { continue }
                 try batch.append(key, ttlMilliseconds: 3_600_000) { (bytes: inout [UInt8]) throws(RowCodecError) in
                     try encoder.encode(
-                        key: key, order: RowOrder(epoch: 1, eventTime: 1_000_000, position: 1), values: values[...], into: &bytes)
+                        key: key, order: RowOrder(epoch: 1, eventTime: 1_000_000, position: 1), values: values[...],
+                        into: &bytes)
                 }
             }
             _ = try await session.write(

@@ -144,7 +144,8 @@ import TidemarkTesting
                 "tidemark_lookup_values_total{view=\"activity\",status=\"FAILED\"} 1",
                 "tidemark_http_requests_total{route=\"/v1/lookup\",status=\"2xx\"} 2",
                 "tidemark_http_requests_total{route=\"/v1/lookup\",status=\"4xx\"} 1",
-                "tidemark_store_errors_total{code=\"deadlineExceeded\"} 1", "tidemark_breaker_state{breaker=\"store\"} 0",
+                "tidemark_store_errors_total{code=\"deadlineExceeded\"} 1",
+                "tidemark_breaker_state{breaker=\"store\"} 0",
                 "tidemark_http_requests_in_flight 1", "tidemark_serving_ready 1",
             ] {
                 #expect(page.contains("\(line)\n"), "\(line)")

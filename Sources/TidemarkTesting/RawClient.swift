@@ -1,31 +1,24 @@
-import Dispatch
-import Foundation
-import Glibc
-import Synchronization
+internal import Dispatch
+internal import Glibc
+internal import Synchronization
 
-struct ClientError: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+/// What a `RawClient` waited for and did not get.
+package struct ClientError: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
 }
 
 /// An answer as it came over the wire.
-struct RawAnswer: Sendable {
-    let status: Int
+package struct RawAnswer: Sendable {
+    package let status: Int
     /// By lower-case name.
-    let headers: [String: String]
-    let body: String
-
-    /// The body as JSON.
-    func json() throws -> [String: Any] {
-        guard let object = try JSONSerialization.jsonObject(with: Data(body.utf8)) as? [String: Any] else {
-            throw ClientError("no object: \(body)")
-        }
-        return object
-    }
+    package let headers: [String: String]
+    package let body: String
 }
 
 /// A socket to the daemon on which a test sends and reads what it likes. Each call waits ten seconds at most.
-final class RawClient: Sendable {
+package final class RawClient: Sendable {
     private struct State {
         var unread: [UInt8] = []
         var isClosed = false
@@ -35,7 +28,8 @@ final class RawClient: Sendable {
     private let queue = DispatchQueue(label: "raw client")
     private let state = Mutex(State())
 
-    init(port: Int, receiveBuffer: Int32? = nil) throws {
+    /// Connects to a port of 127.0.0.1.
+    package init(port: Int, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         if var size = receiveBuffer {
             unsafe setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
@@ -64,7 +58,7 @@ final class RawClient: Sendable {
     deinit { close() }
 
     /// Closes it. With `resetting` the other side sees the connection broken.
-    func close(resetting: Bool = false) {
+    package func close(resetting: Bool = false) {
         let wasClosed = state.withLock { state in
             defer { state.isClosed = true }
             return state.isClosed
@@ -78,11 +72,13 @@ final class RawClient: Sendable {
     }
 
     /// Says that nothing more will be sent.
-    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+    package func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-    func send(_ text: String) async throws { try await send(Array(text.utf8)) }
+    /// Sends text as it is.
+    package func send(_ text: String) async throws { try await send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) async throws {
+    /// Sends bytes as they are.
+    package func send(_ bytes: [UInt8]) async throws {
         try await onQueue { [descriptor] in
             var rest = bytes[...]
             while !rest.isEmpty {
@@ -96,7 +92,7 @@ final class RawClient: Sendable {
     }
 
     /// The next answer. `isHead`: it has no body whatever its length says.
-    func receive(isHead: Bool = false) async throws -> RawAnswer {
+    package func receive(isHead: Bool = false) async throws -> RawAnswer {
         try await onQueue { [self] in
             var bytes = state.withLock { $0.unread }
             while true {
@@ -115,7 +111,7 @@ final class RawClient: Sendable {
     }
 
     /// Waits for the end of the connection; what came before it.
-    func receiveEnd() async throws -> String {
+    package func receiveEnd() async throws -> String {
         try await onQueue { [self] in
             var bytes = state.withLock { $0.unread }
             while true {
@@ -130,14 +126,17 @@ final class RawClient: Sendable {
     }
 
     /// Sends a request and receives its answer.
-    func ask(
+    package func ask(
         _ method: String, _ path: String, _ body: String? = nil, headers: [String] = []
     ) async throws -> RawAnswer {
         try await send(Self.request(method, path, body, headers: headers))
         return try await receive(isHead: method == "HEAD")
     }
 
-    static func request(_ method: String, _ path: String, _ body: String? = nil, headers: [String] = []) -> String {
+    /// A request as HTTP/1.1 writes it; the length of a body comes by itself.
+    package static func request(
+        _ method: String, _ path: String, _ body: String? = nil, headers: [String] = []
+    ) -> String {
         var lines = ["\(method) \(path) HTTP/1.1", "host: test"] + headers
         if let body { lines.append("content-length: \(body.utf8.count)") }
         return lines.joined(separator: "\r\n") + "\r\n\r\n" + (body ?? "")
@@ -157,16 +156,16 @@ final class RawClient: Sendable {
     }
 
     private static func parse(_ bytes: [UInt8], isHead: Bool) -> (RawAnswer, Int)? {
-        guard let end = bytes.indices.first(where: { bytes[$0...].starts(with: Array("\r\n\r\n".utf8)) }) else {
+        guard let end = bytes.indices.first(where: { bytes[$0...].starts(with: "\r\n\r\n".utf8) }) else {
             return nil
         }
-        let lines = String(decoding: bytes[..<end], as: UTF8.self).components(separatedBy: "\r\n")
+        let lines = String(decoding: bytes[..<end], as: UTF8.self).split(separator: "\r\n")
         let status = lines[0].split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         var headers: [String: String] = [:]
         for line in lines.dropFirst() {
             guard let colon = line.firstIndex(of: ":") else { continue }
-            headers[line[..<colon].lowercased()] =
-                line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+            let value = line[line.index(after: colon)...]
+            headers[line[..<colon].lowercased()] = String(value.drop { $0 == " " })
         }
         let length = isHead || status < 200 || status == 204 ? 0 : Int(headers["content-length"] ?? "0") ?? 0
         let start = end + 4
