@@ -8,6 +8,7 @@ Makes in FOLDER, for the Redis that listens on PORT of this machine:
 Without --feast and --tidemark it does both. Run it with the Python of ops/lib/feast-env."""
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import sqlite3
@@ -37,7 +38,7 @@ def make_repositories(out, redis_port, http_port):
     registry = out / "feast" / "registry.db"
     stores = {
         "feast": f'{{type: redis, connection_string: "127.0.0.1:{redis_port},db=1"}}',
-        "remote": f'{{type: remote, path: "http://127.0.0.1:{http_port}", connection_retries: 0}}',
+        "remote": f'{{type: remote, path: "http://127.0.0.1:{http_port}", connection_retries: 1}}',
     }
     for name, online in stores.items():
         folder = out / name
@@ -46,27 +47,34 @@ def make_repositories(out, redis_port, http_port):
         (folder / "feature_store.yaml").write_text(feature_store(shop.PROJECT, registry, online))
 
 
-def write_feast(out, views):
-    """Applies the definitions, writes the sources as Parquet, and the rows into the online store."""
-    import os
-
-    import pandas
+def make_registry(out, views):
+    """Writes the sources as Parquet, and applies the definitions."""
     import pyarrow
     import pyarrow.parquet
 
-    os.environ.update(stage.feast_environment())
     repo = out / "feast"
     (repo / "data").mkdir(exist_ok=True)
     for view in views:
         pyarrow.parquet.write_table(pyarrow.table(arrow_columns(view)), repo / "data" / f"{view.name}.parquet")
     stage.run([pathlib.Path(sys.executable).parent / "feast", "--chdir", repo, "apply"], environment=stage.feast_environment())
+    return sum(len(view.rows) for view in views)
+
+
+def write_feast(out, views):
+    """The rows into Feast's online store."""
+    import pandas
+
+    os.environ.update(stage.feast_environment())
     from feast import FeatureStore
 
-    store = FeatureStore(repo_path=str(repo))
+    store = FeatureStore(repo_path=str(out / "feast"))
     written = 0
     for view in views:
-        for start in range(0, len(view.rows), 5_000):
-            rows = view.rows[start:start + 5_000]
+        # Feast reads a column of integers with a null among them as floats, which loses digits, and skips rows of nothing but
+        # nulls: those with nulls are written apart, beside a row of small numbers that is there already.
+        whole = [row for row in view.rows if None not in row.values()]
+        broken = [row for row in view.rows if None in row.values()]
+        for rows in [whole[start:start + 5_000] for start in range(0, len(whole), 5_000)] + [whole[:1] + broken] * bool(broken):
             frame = {name: pandas.Series([row[name] for row in rows], dtype=object) for name in view.columns}
             frame["event_timestamp"] = pandas.Series([row["event"] for row in rows])
             store.write_to_online_store(view.name, df=pandas.DataFrame(frame))
@@ -112,7 +120,6 @@ def write_source(path, views):
 def write_tidemark(out, redis_port, http_port, views):
     write_source(out / "source.db", views)
     (out / "http-port").write_text(str(http_port))
-    serve = f"serve: {{http: \"127.0.0.1:{http_port}\"}}\n" if (out / "serve.yaml").exists() is False else (out / "serve.yaml").read_text()
     (out / "tidemark.yaml").write_text(f"""# Made by ops/feast/make-rows.
 project: {shop.PROJECT}
 schemas: "{shop.DEFINITIONS}"
@@ -124,7 +131,7 @@ sync: {{metrics: "off"}}
     program = stage.tidemark_program()
     if stage.has_serve(program):
         with open(out / "tidemark.yaml", "a") as file:
-            file.write(serve)
+            file.write(f'serve: {{http: "127.0.0.1:{http_port}"}}\n')
     stage.run([program, "--config", out / "tidemark.yaml", "apply"])
     result = json.loads(stage.run([program, "--config", out / "tidemark.yaml", "sync", "--once", "--json"]))
     quarantined = sum(entry.get("quarantined", 0) for entry in result)
@@ -135,7 +142,7 @@ sync: {{metrics: "off"}}
     return written
 
 
-def make(out, redis_port, entities, feast=True, tidemark=True, http_port=None):
+def make(out, redis_port, entities, feast=True, tidemark=True, http_port=None, registry=None):
     """Everything of the above; says how long each took."""
     out = pathlib.Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -143,6 +150,7 @@ def make(out, redis_port, entities, feast=True, tidemark=True, http_port=None):
     views = shop.all_views(entities)
     make_repositories(out, redis_port, http_port)
     for name, wanted, work in (
+        ("Feast's registry", feast if registry is None else registry, lambda: make_registry(out, views)),
         ("Feast", feast, lambda: write_feast(out, views)),
         ("Tidemark", tidemark, lambda: write_tidemark(out, redis_port, http_port, views)),
     ):

@@ -131,8 +131,8 @@ def type_rows():
         "f_bool": False, "f_int32": 2**31 - 1, "f_int64": 9007199254740993, "f_float32": float32(3.4028234663852886e38),
         "f_float64": 1.7976931348623157e308, "f_string": "Zoë 🦉 \"quoted\" \\ / \u2028 \n\t\u0001", "f_bytes": bytes(range(256)),
         "f_timestamp": second("2099-12-31T23:59:59"), "l_bool": [True], "l_int32": [2**31 - 1], "l_int64": [2**63 - 1, 0],
-        "l_float32": [float32(0.1), 1e10], "l_float64": [1e300, 1.0], "l_string": ["", "ü\"\\", "日本"], "l_bytes": [b""],
-        "l_timestamp": [second("2024-02-29T00:00:00")], "v_3": [float32(0.1), -1.5, 3e20],
+        "l_float32": [float32(0.1), float32(1e10)], "l_float64": [1e300, 1.0], "l_string": ["", "ü\"\\", "日本"], "l_bytes": [b""],
+        "l_timestamp": [second("2024-02-29T00:00:00")], "v_3": [float32(0.1), -1.5, float32(3e20)],
     }
     small = {
         "f_bool": False, "f_int32": -(2**31), "f_int64": -(2**63) + 1, "f_float32": 1.0, "f_float64": 1e-07, "f_string": "",
@@ -168,8 +168,9 @@ def compat_views():
         {"word": text, "event": event_of(place, 6), "length": len(text), "share": float32(place / 10)}
         for place, text in enumerate(WORDS)]
     # Younger than its max_age is nobody here: the events are years old.
-    aged = View("aged", "sample", {"sample_id": "int64"}, {"aged_value": "int64"})
-    aged.rows = [{"sample_id": 1, "event": FIRST_EVENT, "aged_value": 1}]
+    # Its label has the name of a feature of `live`.
+    aged = View("aged", "sample", {"sample_id": "int64"}, {"aged_value": "int64", "label": "string"})
+    aged.rows = [{"sample_id": 1, "event": FIRST_EVENT, "aged_value": 1, "label": "aged"}]
     # Written over the wire by the tests that write; filled with one row that must stay until then.
     live = View("live", "sample", {"sample_id": "int64"}, {"clicks": "int64", "rate": "float64", "label": "string"})
     live.rows = [{"sample_id": 1, "event": FIRST_EVENT, "clicks": 10, "rate": 0.5, "label": "old"}]

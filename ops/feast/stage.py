@@ -2,6 +2,7 @@
 import ctypes
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -192,5 +193,5 @@ class TidemarkServer(Server):
 
 def has_serve(program):
     """Whether this `tidemark` has the command at all."""
-    result = subprocess.run([str(program), "serve", "--help"], capture_output=True, timeout=60)
-    return result.returncode == 0
+    result = subprocess.run([str(program), "--help"], capture_output=True, timeout=60)
+    return re.search(rb"(?m)^\s+serve\b", result.stdout) is not None
