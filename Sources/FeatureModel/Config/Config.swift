@@ -9,8 +9,9 @@ package struct Config: Hashable, Sendable {
     /// In the order of the file. Not empty.
     package let sources: [SourceConfig]
     package let sync: SyncConfig
+    package let serve: ServeConfig
     package let telemetry: TelemetryConfig
-    /// Top-level keys that are there and that this release leaves alone: those of the serving daemon.
+    /// Keys that are there and that this release leaves alone.
     package let uninterpreted: [String]
     /// Where the sources stand in the file.
     let sourcesLine: Int
