@@ -43,7 +43,8 @@ struct AnswerHead {
             cursor.put("\r\nx-request-id: ")
             unsafe date.bytes.withUnsafeBytes { unsafe cursor.put($0) }
             cursor.put("\r\ndate: ")
-            cursor.put(kind == .json ? "\r\ncontent-type: application/json" : "\r\ncontent-type: application/problem+json")
+            cursor.put(
+                kind == .json ? "\r\ncontent-type: application/json" : "\r\ncontent-type: application/problem+json")
             cursor.put(Self.statusLine(status))
             return Self.room - cursor.position
         }
@@ -95,7 +96,8 @@ struct AnswerHead {
     mutating func put(_ source: UnsafeRawBufferPointer) {
         guard position >= source.count else { return }
         position -= source.count
-        unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[position..<position + source.count]).copyMemory(from: source)
+        unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[position..<position + source.count]).copyMemory(
+            from: source)
     }
 
     mutating func put(decimal number: Int) {

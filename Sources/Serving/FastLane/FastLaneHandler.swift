@@ -90,7 +90,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// `false` when the part has to wait for the end of the request under way.
-    private func take(_ part: HTTPServerRequestPart, at arrival: NIODeadline?, _ context: ChannelHandlerContext) -> Bool {
+    private func take(_ part: HTTPServerRequestPart, at arrival: NIODeadline?, _ context: ChannelHandlerContext) -> Bool
+    {
         switch phase {
         case .idle:
             if case .head(let head) = part { begin(head, at: arrival, context) }
@@ -164,7 +165,9 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: Answers
 
     /// Answers the lookup under way: `buffer` began with `AnswerHead.begin`, the body stands behind it.
-    func answer(_ status: Int, _ kind: AnswerHead.Kind = .json, retryAfterSeconds: Int? = nil, _ buffer: inout ByteBuffer) {
+    func answer(
+        _ status: Int, _ kind: AnswerHead.Kind = .json, retryAfterSeconds: Int? = nil, _ buffer: inout ByteBuffer
+    ) {
         guard case .working = phase else { return }
         write(status, kind, closing: !isKeptAlive, retryAfterSeconds: retryAfterSeconds, &buffer)
         if case .working = phase { requestEnded() }

@@ -8,7 +8,8 @@ package enum OpenAPI {
 
     private static let paths = [
         lookup, feastLookup,
-        get("/health", "feastHealth", "Whether traffic may come, as Feast's server says it.", body: nil, notReady: true),
+        get(
+            "/health", "feastHealth", "Whether traffic may come, as Feast's server says it.", body: nil, notReady: true),
         get("/livez", "live", "Whether the process runs. Knows of no dependency.", body: "text/plain"),
         get(
             "/readyz", "ready", "Whether traffic may come; the body says `degraded` while answers are.",

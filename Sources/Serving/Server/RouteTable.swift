@@ -29,7 +29,8 @@ package struct RouteTable: HTTPResponder {
         var table: [String: [(method: HTTPRequest.Method, handler: ServingRoute.Handler)]] = [:]
         for route in routes { table[route.path, default: []].append((route.method, route.handler)) }
         for (method, path) in elsewhere {
-            table[path, default: []].append((method, { _ in ErrorBody.problem(.notFound, "there is nothing here").response() }))
+            table[path, default: []].append(
+                (method, { _ in ErrorBody.problem(.notFound, "there is nothing here").response() }))
         }
         self.routes = table
     }

@@ -14,7 +14,6 @@ package struct ServingDaemon: Service {
     private let routes: [ServingRoute]
     private let onListening: @Sendable (NetworkAddress) -> Void
 
-
     /// `routes` come on top of health and metrics; `onListening` is called once, when connections are taken.
     package init(
         _ serving: ServingContext, routes: [ServingRoute] = [],
