@@ -109,6 +109,12 @@ let package = Package(
                 yams,
             ],
             swiftSettings: house),
+        .executableTarget(
+            name: "lookup-core",
+            dependencies: [
+                "FeatureModel", "RowCodec", "OnlineStore", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Benchmarks/LookupCore", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",

@@ -11,8 +11,8 @@ package struct EntityColumns: Sendable {
         case none
         case integers([Int64])
         /// UTF-8, one text behind the other, and where each ends.
-        case texts([UInt8], ends: [UInt32])
-        case bytes([UInt8], ends: [UInt32])
+        case texts([UInt8], ends: [Int])
+        case bytes([UInt8], ends: [Int])
 
         var count: Int {
             switch self {
@@ -81,6 +81,50 @@ package struct EntityColumns: Sendable {
         columns.firstIndex { unsafe $0.name.utf8.elementsEqual(name) }
     }
 
+    /// Adds a whole column of integers.
+    package mutating func add(_ name: String, integers: [Int64]) {
+        columns.append(Column(name: name, values: .integers(integers)))
+    }
+
+    /// Adds a whole column of texts: one behind the other in `texts`, and where each ends.
+    ///
+    /// - Throws: `wrongRequest` when a text is not UTF-8 or the ends don't rise up to the number of bytes.
+    package mutating func add(_ name: String, texts: [UInt8], ends: [Int]) throws(LookupError) {
+        try Self.check(name, texts, ends)
+        let isPlain = unsafe texts.withUnsafeBytes { unsafe TextScan.classify($0) == .plain }
+        if !isPlain {
+            var start = 0
+            for (entity, end) in ends.enumerated() {
+                let text = start..<end
+                let kind = unsafe texts.withUnsafeBytes {
+                    unsafe TextScan.classify(UnsafeRawBufferPointer(rebasing: $0[text]))
+                }
+                guard kind != .invalid else { throw LookupError("entity \(entity): \(name) is not UTF-8") }
+                start = end
+            }
+        }
+        columns.append(Column(name: name, values: .texts(texts, ends: ends)))
+    }
+
+    /// Adds a whole column of bytes: one value behind the other in `bytes`, and where each ends.
+    ///
+    /// - Throws: `wrongRequest` when the ends don't rise up to the number of bytes.
+    package mutating func add(_ name: String, bytes: [UInt8], ends: [Int]) throws(LookupError) {
+        try Self.check(name, bytes, ends)
+        columns.append(Column(name: name, values: .bytes(bytes, ends: ends)))
+    }
+
+    private static func check(_ name: String, _ bytes: [UInt8], _ ends: [Int]) throws(LookupError) {
+        var start = 0
+        for end in ends {
+            guard end >= start else { throw LookupError("the values of \(name) overlap") }
+            start = end
+        }
+        guard start == bytes.count, start <= maximumTextBytes else {
+            throw LookupError("the values of \(name) are over \(maximumTextBytes) bytes or not what their ends say")
+        }
+    }
+
     /// Appends an integer. `false` when the column holds something else.
     package mutating func append(_ number: Int64, to column: Int) -> Bool {
         switch columns[column].values {
@@ -100,12 +144,12 @@ package struct EntityColumns: Sendable {
         guard unsafe TextScan.classify(text) != .invalid else { return false }
         switch columns[column].values {
         case .none:
-            columns[column].values = unsafe .texts([UInt8](text), ends: [UInt32(text.count)])
+            columns[column].values = unsafe .texts([UInt8](text), ends: [(text.count)])
         case .texts(var bytes, var ends):
             guard bytes.count + text.count <= Self.maximumTextBytes else { return false }
             columns[column].values = .none
             unsafe bytes.append(contentsOf: text)
-            ends.append(UInt32(bytes.count))
+            ends.append((bytes.count))
             columns[column].values = .texts(bytes, ends: ends)
         default: return false
         }
@@ -121,12 +165,12 @@ package struct EntityColumns: Sendable {
     package mutating func append(bytes: [UInt8], to column: Int) -> Bool {
         switch columns[column].values {
         case .none:
-            columns[column].values = .bytes(bytes, ends: [UInt32(bytes.count)])
+            columns[column].values = .bytes(bytes, ends: [(bytes.count)])
         case .bytes(var all, var ends):
             guard all.count + bytes.count <= Self.maximumTextBytes else { return false }
             columns[column].values = .none
             all += bytes
-            ends.append(UInt32(all.count))
+            ends.append((all.count))
             columns[column].values = .bytes(all, ends: ends)
         default: return false
         }

@@ -95,12 +95,12 @@ extension LookupEncoder {
         case .none: break
         case .integers(let numbers): cursor.integer(numbers[entity])
         case .texts(let bytes, let ends):
-            let range = (entity == 0 ? 0 : Int(ends[entity - 1]))..<Int(ends[entity])
+            let range = (entity == 0 ? 0 : ends[entity - 1])..<ends[entity]
             unsafe bytes.withUnsafeBytes {
                 unsafe cursor.string(UnsafeRawBufferPointer(rebasing: $0[range]), isPlain: false)
             }
         case .bytes(let bytes, let ends):
-            let range = (entity == 0 ? 0 : Int(ends[entity - 1]))..<Int(ends[entity])
+            let range = (entity == 0 ? 0 : ends[entity - 1])..<ends[entity]
             unsafe bytes.withUnsafeBytes { unsafe cursor.base64(UnsafeRawBufferPointer(rebasing: $0[range])) }
         }
     }

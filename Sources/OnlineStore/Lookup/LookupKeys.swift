@@ -132,16 +132,16 @@ enum KeyColumn {
 
     /// JSON has no bytes: a text for such a key is their Base64.
     private static func decoded(
-        _ text: [UInt8], _ ends: [UInt32], _ key: Entity.Key
+        _ text: [UInt8], _ ends: [Int], _ key: Entity.Key
     ) throws(LookupError) -> EntityColumns.Values {
-        var (all, allEnds, start): ([UInt8], [UInt32], Int) = ([], [], 0)
+        var (all, allEnds, start): ([UInt8], [Int], Int) = ([], [], 0)
         for (entity, end) in ends.enumerated() {
-            guard let bytes = Base64.decode(text[start..<Int(end)]) else {
+            guard let bytes = Base64.decode(text[start..<end]) else {
                 throw LookupError("entity \(entity): \(key.name) is no Base64 with padding")
             }
             all += bytes
-            allEnds.append(UInt32(all.count))
-            start = Int(end)
+            allEnds.append(all.count)
+            start = end
         }
         return .bytes(all, ends: allEnds)
     }
@@ -151,8 +151,8 @@ enum KeyColumn {
         case .none: break
         case .integers(let numbers): append(numbers[entity], to: &spelling)
         case .texts(let bytes, let ends), .bytes(let bytes, let ends):
-            let start = entity == 0 ? 0 : Int(ends[entity - 1])
-            EntityKey.escape(bytes[start..<Int(ends[entity])], into: &spelling)
+            let start = entity == 0 ? 0 : ends[entity - 1]
+            EntityKey.escape(bytes[start..<ends[entity]], into: &spelling)
         }
     }
 
