@@ -191,6 +191,30 @@ class TidemarkServer(Server):
             raise
 
 
+class BareServer(Server):
+    """The bare handler of Benchmarks/LookupBare: for each request it reads `batch` rows and answers `body`, unchecked."""
+
+    def __init__(self, folder, program, redis_port, keys, batch, body):
+        folder = pathlib.Path(folder)
+        (folder / f"keys-{batch}").write_text("".join(f"{key}\n" for key in keys))
+        (folder / f"body-{batch}").write_bytes(body)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(
+            "lookup-bare",
+            [program, "--port", self.port, "--redis", f"redis://127.0.0.1:{redis_port}/0", "--keys-file", folder / f"keys-{batch}",
+             "--body-file", folder / f"body-{batch}", "--batch", batch, "--loops", os.cpu_count() or 2], folder / f"bare-{batch}.log")
+        try:
+            self.wait_until(lambda: "listening" in self.tail() or self.connects(), 20)
+        except BaseException:
+            self.stop()
+            raise
+
+    def connects(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
 def has_serve(program):
     """Whether this `tidemark` has the command at all."""
     result = subprocess.run([str(program), "--help"], capture_output=True, timeout=60)
