@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""compat [--server feast|tidemark|both] [--filter TEXT]: an unmodified Feast SDK against a server of Feast's wire.
+"""compat [--server feast|tidemark|both] [--filter TEXT] [--feast-statuses]: an unmodified Feast SDK against a server of Feast's wire.
 
 The SDK has `online_store: {type: remote}`; every test asks through it or, where it hides something, over plain HTTP. Servers,
 rows and a Redis are made for the run. `feast` is Feast 0.67 on Redis, which proves that the tests are right; `tidemark` is
@@ -7,6 +7,7 @@ rows and a Redis are made for the run. `feast` is Feast 0.67 on Redis, which pro
 Ends with 0 only if no test failed; 77 if the server isn't there to be tested."""
 import argparse
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -52,27 +53,26 @@ class Lines(unittest.TestResult):
         self.line("FAILED", test, self.errors[-1][1].strip().splitlines()[-1][:300])
 
 
-def run_suite(name, url, folder, text):
+def run_suite(name, url, folder, options):
     """Runs the tests against one server. The result."""
     from feast import FeatureStore
 
     import suite
 
+    suite.Suite.imitates = options.feast_statuses
     suite.Suite.server, suite.Suite.url, suite.Suite.folder = name, url, folder
     # A repository that asks this server. Feast answers mistakes with 500, which its SDK asks for again, up to three seconds long.
     repo = folder / f"client-{name}"
     shutil.copytree(folder / "remote", repo, dirs_exist_ok=True)
     config = (repo / "feature_store.yaml").read_text()
-    import re
-
     config = re.sub(r'path: "http[^"]*"', f'path: "{url}"', config)
     if name == "tidemark":
         config = config.replace(", connection_retries: 1", "")
     (repo / "feature_store.yaml").write_text(config)
     suite.Suite.store = FeatureStore(repo_path=str(repo))
     tests = unittest.defaultTestLoader.loadTestsFromTestCase(suite.Suite)
-    if text:
-        tests = unittest.TestSuite(test for test in tests if text in test.id())
+    if options.filter:
+        tests = unittest.TestSuite(test for test in tests if options.filter in test.id())
     result = Lines()
     print(f"== {name}: {url}", flush=True)
     tests.run(result)
@@ -87,6 +87,7 @@ def main():
     parser = argparse.ArgumentParser(prog="ops/feast/compat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", choices=["feast", "tidemark", "both"], default="both")
     parser.add_argument("--filter", default="", help="only tests with this in their name")
+    parser.add_argument("--feast-statuses", action="store_true", help="Tidemark with serve.feast_statuses: feast")
     parser.add_argument("--keep", action="store_true", help="leaves the folder, and says where it is")
     options = parser.parse_args()
     with_tidemark = options.server != "feast"
@@ -98,12 +99,13 @@ def main():
     try:
         servers.append(redis := stage.Redis(folder))
         # The registry is made by Feast in any case: the SDK needs one.
-        rows.make(folder, redis.port, 200, feast=options.server != "tidemark", tidemark=with_tidemark, registry=True)
+        rows.make(folder, redis.port, 200, feast=options.server != "tidemark", tidemark=with_tidemark, registry=True,
+                  serve=", feast_statuses: feast" if options.feast_statuses else "")
         for name in ("feast", "tidemark"):
             if options.server in (name, "both"):
                 server = stage.FeastServer(folder / "feast") if name == "feast" else stage.TidemarkServer(folder)
                 servers.append(server)
-                good = run_suite(name, server.url, folder, options.filter) and good
+                good = run_suite(name, server.url, folder, options) and good
                 if not good:
                     print(server.tail()[-2000:])
         import suite

@@ -117,7 +117,8 @@ def write_source(path, views):
     database.close()
 
 
-def write_tidemark(out, redis_port, http_port, views):
+def write_tidemark(out, redis_port, http_port, views, serve=""):
+    """The rows through a source and a sync. `serve` are more settings of the daemon, such as ", timeout: 1s"."""
     write_source(out / "source.db", views)
     (out / "http-port").write_text(str(http_port))
     (out / "tidemark.yaml").write_text(f"""# Made by ops/feast/make-rows.
@@ -131,7 +132,7 @@ sync: {{metrics: "off"}}
     program = stage.tidemark_program()
     if stage.has_serve(program):
         with open(out / "tidemark.yaml", "a") as file:
-            file.write(f'serve: {{http: "127.0.0.1:{http_port}"}}\n')
+            file.write(f'serve: {{http: "127.0.0.1:{http_port}"{serve}}}\n')
     stage.run([program, "--config", out / "tidemark.yaml", "apply"])
     result = json.loads(stage.run([program, "--config", out / "tidemark.yaml", "sync", "--once", "--json"]))
     quarantined = sum(entry.get("quarantined", 0) for entry in result)
@@ -142,7 +143,7 @@ sync: {{metrics: "off"}}
     return written
 
 
-def make(out, redis_port, entities, feast=True, tidemark=True, http_port=None, registry=None):
+def make(out, redis_port, entities, feast=True, tidemark=True, http_port=None, registry=None, serve=""):
     """Everything of the above; says how long each took."""
     out = pathlib.Path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -152,7 +153,7 @@ def make(out, redis_port, entities, feast=True, tidemark=True, http_port=None, r
     for name, wanted, work in (
         ("Feast's registry", feast if registry is None else registry, lambda: make_registry(out, views)),
         ("Feast", feast, lambda: write_feast(out, views)),
-        ("Tidemark", tidemark, lambda: write_tidemark(out, redis_port, http_port, views)),
+        ("Tidemark", tidemark, lambda: write_tidemark(out, redis_port, http_port, views, serve)),
     ):
         if wanted:
             start = time.monotonic()

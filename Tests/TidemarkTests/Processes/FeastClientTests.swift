@@ -6,10 +6,12 @@ import TidemarkTesting
 /// passes against Feast's own server too, so that it asks for nothing that Feast doesn't do.
 @Suite(.enabled(if: Stage.isPossible && FeastClient.isHere), .timeLimit(.minutes(5)))
 struct FeastClientTests {
-    @Test func sdkReadsAndWritesAndGetsItsOwnErrors() async throws {
+    @Test(arguments: [[], ["--feast-statuses"]])
+    func sdkReadsAndWritesAndGetsItsOwnErrors(_ options: [String]) async throws {
         let tidemark = try #require(DaemonProcess.tidemark)
         let run = try DaemonProcess(
-            FeastClient.root + "/ops/feast/compat", ["--server", "tidemark"], environment: ["TIDEMARK_BIN": tidemark])
+            FeastClient.root + "/ops/feast/compat", ["--server", "tidemark"] + options,
+            environment: ["TIDEMARK_BIN": tidemark])
         let ending = await run.ending(within: .seconds(280))
         let lines = ending.output.split(separator: "\n")
         // What is left out says so, here too.
