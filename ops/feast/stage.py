@@ -152,7 +152,8 @@ class FeastServer(Server):
             "feast serve",
             [pathlib.Path(sys.executable).parent / "feast", "--chdir", repo, "serve", "--host", "127.0.0.1", "--port", self.port,
              "--workers", workers, "--max-requests", 0, "--no-access-log"],
-            pathlib.Path(repo) / "serve.log", feast_environment())
+            # gunicorn leaves a socket in the home folder.
+            pathlib.Path(repo) / "serve.log", {**feast_environment(), "HOME": str(repo)})
         try:
             self.wait_until(lambda: answers(self.url + "/health"), 90)
         except BaseException:
