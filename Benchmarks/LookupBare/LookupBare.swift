@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import NIOCore
 import NIOPosix
 import RedisClient
@@ -58,6 +59,8 @@ struct LookupBare: AsyncParsableCommand {
             }
             .bind(host: "127.0.0.1", port: port).get()
         print("listening on 127.0.0.1:\(server.localAddress?.port ?? 0)")
+        // Whoever reads it through a pipe waits for it.
+        fflush(nil)
         try await server.closeFuture.get()
     }
 
