@@ -23,6 +23,12 @@ package final class StoreGate: Sendable {
         breaker.withLock { $0.finished(permit, outcome, at: now) }
     }
 
+    /// Changes the breaker's rules; what it counted stays.
+    package func configure(_ configuration: Breaker.Configuration) {
+        let now = ContinuousClock.now
+        breaker.withLock { $0.configure(configuration, at: now) }
+    }
+
     /// What it does with calls now.
     package var state: Breaker.State { breaker.withLock { $0.state } }
     /// How often it opened.

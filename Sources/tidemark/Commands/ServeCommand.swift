@@ -28,6 +28,10 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
             within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
 
+            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker and log level, \
+            without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
+            connections and the store count from the next start.
+
             tidemark serve
             tidemark serve --http 127.0.0.1:0
             curl -s localhost:6566/v1/lookup -d '{"features":["user_activity:views_7d"],"entities":[{"user_id":1}]}'
@@ -56,12 +60,9 @@ struct ServeCommand: AsyncParsableCommand {
         let watcher = CatalogWatcher(
             store: store, project: project.config.project, interval: project.config.serve.catalogRefresh,
             logger: logger)
-        var breaker = Breaker.Configuration()
-        breaker.consecutiveFailures = project.config.serve.breaker.failures
-        breaker.openMaximum = project.config.serve.breaker.open
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
-            gate: StoreGate(breaker), catalog: watcher, store: store,
+            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store,
             lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath), logger: logger)
         let daemon = ServingDaemon(serving) { endpoint in
             print("tidemark serves \(project.config.project) on http://\(endpoint)")
@@ -73,7 +74,9 @@ struct ServeCommand: AsyncParsableCommand {
                 ])
         }
         do {
-            try await run([watcher, daemon, DrainNotice(serving)], project)
+            let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            let reloader = Self.reloader(project, serving, watcher, hangups)
+            try await run([watcher, reloader, HangupSignal(hangup), daemon, DrainNotice(serving)], project)
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             await store.close()
             Console.error(
@@ -87,6 +90,28 @@ struct ServeCommand: AsyncParsableCommand {
         }
         await store.close()
         logger.info("the serving daemon ended")
+    }
+
+    private static func breaker(_ config: ServeConfig) -> Breaker.Configuration {
+        var breaker = Breaker.Configuration()
+        breaker.consecutiveFailures = config.breaker.failures
+        breaker.openMaximum = config.breaker.open
+        return breaker
+    }
+
+    private static func reloader(
+        _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>
+    ) -> ConfigReloader {
+        let path = project.configPath
+        return ConfigReloader(
+            config: project.config, text: project.text, hangups: hangups, logger: project.logger,
+            registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
+            apply: { config in
+                project.sink.level = ProcessLog.level(config.telemetry)
+                serving.reconfigure(ServerSettings(config.serve, cores: project.settings.threads))
+                serving.gate.configure(Self.breaker(config.serve))
+                watcher.setInterval(config.serve.catalogRefresh)
+            })
     }
 
     private static func run(_ services: [any Service], _ project: ServingProject) async throws {
@@ -104,10 +129,13 @@ struct ServeCommand: AsyncParsableCommand {
 struct ServingProject: Sendable {
     let configPath: String
     let config: Config
+    /// What `config` was parsed from.
+    let text: [UInt8]
     let settings: ServerSettings
     /// Of the config's text, 16 hex digits.
     let hash: String
     let logger: Logger
+    let sink: LogSink
     let registry: MetricRegistry
 
     /// Reads the config. Errors are in words, one a line.
@@ -122,18 +150,13 @@ struct ServingProject: Sendable {
             }
             settings.address = address
         }
-        guard config.serve.tls == nil else {
-            throw UsageError("\(path): serve.tls is not supported by this release; put a proxy with TLS before it")
-        }
-        var print = Fingerprint()
-        print.combine(String(decoding: text, as: UTF8.self))
         let registry = MetricRegistry()
         ProcessMetrics.install(in: registry)
         registry.setInfo(.build, [Tidemark.version])
-        registry.setInfo(.config, [print.hex])
+        let sink = ProcessLog.makeSink(config.telemetry, registry)
         return ServingProject(
-            configPath: path, config: config, settings: settings, hash: print.hex,
-            logger: ProcessLog.makeLogger(config.telemetry, registry), registry: registry)
+            configPath: path, config: config, text: text, settings: settings, hash: ConfigReloader.hash(text),
+            logger: ProcessLog.makeLogger(sink), sink: sink, registry: registry)
     }
 }
 
