@@ -18,6 +18,8 @@ test_needs=(
     "sqlite3=command:sqlite3"
     "jq=command:jq"
     "openssl=command:openssl"
+    "python3=command:python3"
+    "python3-venv=python:ensurepip"
 )
 check_needs=(
     "shellcheck=command:shellcheck"
