@@ -29,6 +29,8 @@ package enum MetricName {
     package static let sourceErrors = "tidemark_source_errors_total"
     package static let sourceHorizonAgeSeconds = "tidemark_source_horizon_age_seconds"
 
+    package static let adminRequests = "tidemark_admin_requests_total"
+
     package static let config = "tidemark_config_info"
     package static let build = "tidemark_build_info"
     package static let logLinesDropped = "tidemark_log_lines_dropped_total"

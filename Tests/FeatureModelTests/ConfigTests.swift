@@ -114,7 +114,7 @@ import Testing
             serve: {http: 0.0.0.0:6566, grpc: 0.0.0.0:6568, timeout: 50ms, max_in_flight: adaptive}
             admin: {http: 127.0.0.1:6567, tokens: [{name: ops, sha256: env:TIDEMARK_ADMIN_TOKEN_SHA256, scopes: [operate]}]}
             """)
-        #expect(config.uninterpreted == ["serve", "admin"])
+        #expect(config.uninterpreted == ["serve"])
         #expect(config.sources.map(\.name) == ["shop"])
     }
 

@@ -10,6 +10,10 @@ package struct Config: Hashable, Sendable {
     package let sources: [SourceConfig]
     package let sync: SyncConfig
     package let telemetry: TelemetryConfig
+    /// The admin listener.
+    package let admin: AdminConfig
+    /// What stands in the file, with what must not be shown taken out.
+    package let document: DocumentValue
     /// Top-level keys that are there and that this release leaves alone: those of the serving daemon.
     package let uninterpreted: [String]
     /// Where the sources stand in the file.

@@ -56,6 +56,8 @@ private struct ConfigReader {
         return Config(
             file: file, project: project, schemas: root["schemas"]?.text ?? "schemas/\(project)", onlineStore: store,
             sources: sources, sync: Self.sync(root["sync"]), telemetry: Self.telemetry(root["telemetry"]),
+            admin: AdminConfig(root["admin"], into: &diagnostics),
+            document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
             uninterpreted: root.entries.map(\.key).filter(ConfigShape.uninterpreted.contains),
             sourcesLine: root["sources"]?.place.line ?? 1)
     }

@@ -1,7 +1,7 @@
 /// The declaration of `tidemark.yaml`.
 enum ConfigShape {
     /// Top-level keys of the serving daemon: recognised, and not interpreted in this release.
-    static let uninterpreted = ["serve", "admin", "resilience", "pipelines", "models"]
+    static let uninterpreted = ["serve", "resilience", "pipelines", "models"]
 
     static let root = ObjectShape(
         name: "config",
@@ -15,6 +15,7 @@ enum ConfigShape {
                 "Where rows come from, by the name that views use in `source.from`.", required: true),
             Field("sync", .object(sync), "The sync service."),
             Field("telemetry", .object(telemetry), "Logs."),
+            Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
         ]
             + uninterpreted.map {
                 Field($0, .anyMapping, "Belongs to the serving daemon. Accepted and not interpreted in this release.")

@@ -1,0 +1,99 @@
+package import FeatureModel
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+package import Logging
+package import NIOCore
+package import OnlineStore
+import ServiceLifecycle
+package import Telemetry
+
+/// What the admin listener shows and acts on.
+package struct AdminSources: Sendable {
+    package let project: String
+    package let store: any OnlineStore
+    /// Names this process where a lease is held.
+    package let owner: String
+    /// Microseconds since 1970.
+    package let wall: @Sendable () -> Int64
+    package var breakers: (any BreakerPanel)?
+    package var limits: (any LimitPanel)?
+    package var config: (any ConfigPanel)?
+
+    package init(
+        project: String, store: any OnlineStore, owner: String, wall: @escaping @Sendable () -> Int64,
+        breakers: (any BreakerPanel)? = nil, limits: (any LimitPanel)? = nil, config: (any ConfigPanel)? = nil
+    ) {
+        self.project = project
+        self.store = store
+        self.owner = owner
+        self.wall = wall
+        self.breakers = breakers
+        self.limits = limits
+        self.config = config
+    }
+}
+
+/// The admin listener: a port of its own, bearer tokens, rate limits, idempotency keys and an audit log.
+///
+/// Without tokens it answers everything with 401. It ends with graceful shutdown: requests under way are answered.
+package final class AdminListener: Service {
+    private let address: NetworkAddress
+    private let access: AdminAccess
+    private let audit: AuditLog
+    private let responder: RouterResponder<AdminContext>
+    private let logger: Logger
+    private let onListening: @Sendable (SocketAddress?) async -> Void
+
+    /// - Parameters:
+    ///   - address: Where it listens; port 0 takes a free one.
+    ///   - audit: The path of the audit file; `nil` keeps the log in memory alone.
+    ///   - onListening: Called with the address once it listens.
+    package init(
+        address: NetworkAddress, settings: AdminSettings, audit: String?, sources: AdminSources,
+        registry: MetricRegistry, logger: Logger,
+        onListening: @escaping @Sendable (SocketAddress?) async -> Void = { _ in }
+    ) {
+        self.address = address
+        self.logger = logger
+        self.onListening = onListening
+        self.audit = AuditLog(path: audit)
+        access = AdminAccess(settings)
+        let router = Router(context: AdminContext.self)
+        router.add(middleware: AdminEnvelope(registry: registry, logger: logger))
+        router.add(middleware: AdminHostGuard(access: access))
+        router.add(middleware: AdminAuthentication(access: access))
+        let routes = AdminRoutes(
+            sources: sources, access: access, changes: AdminChanges(audit: self.audit, wall: sources.wall),
+            audit: self.audit)
+        routes.add(to: router)
+        responder = router.buildResponder()
+    }
+
+    /// Goes by other tokens and limits from now on; requests under way are not touched.
+    package func apply(_ settings: AdminSettings) {
+        access.apply(settings)
+    }
+
+    package func run() async throws {
+        await audit.recover()
+        if let failure = audit.failure {
+            logger.error("the audit log can't be written: changes are refused", metadata: ["error": "\(failure)"])
+        }
+        if access.settings.tokens.isEmpty {
+            logger.notice("the admin listener has no tokens and refuses everything; `tidemark admin token` makes one")
+        }
+        let channel = HTTP1Channel.Configuration(
+            idleTimeout: .seconds(AdminLimits.idleSeconds),
+            httpDecoderConfiguration: .init(
+                maxHeaderFieldSize: AdminLimits.headerBytes, maxHeaderListSize: AdminLimits.headerBytes,
+                maxHeaderFieldCount: 64))
+        let application = Application(
+            responder: responder, server: .http1(configuration: channel),
+            configuration: ApplicationConfiguration(
+                address: .hostname(address.host, port: address.port), serverName: nil,
+                availableConnectionsDelegate: MaximumAvailableConnections(AdminLimits.connections)),
+            onServerRunning: { [onListening] channel in await onListening(channel.localAddress) }, logger: logger)
+        try await application.run()
+    }
+}
