@@ -66,7 +66,12 @@ let package = Package(
             "RedisClient",
             ["CHiredis", "Resilience", .product(name: "NIOSSL", package: "swift-nio-ssl")] + nio),
         room("LocalDatabase", ["CSQLite"]),
-        room("OnlineStore", ["FeatureModel", "RowCodec", "RedisClient", "LocalDatabase", "Resilience"]),
+        room(
+            "OnlineStore",
+            [
+                "FeatureModel", "RowCodec", "RedisClient", "LocalDatabase", "Resilience",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         room("Extraction", ["FeatureModel", "Resilience", "LocalDatabase", "CPostgres"]),
         room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
         room(
@@ -88,6 +93,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio),
         .executableTarget(
@@ -98,11 +104,18 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 yams,
             ],
             swiftSettings: house),
+        .executableTarget(
+            name: "lookup-core",
+            dependencies: [
+                "FeatureModel", "RowCodec", "OnlineStore", .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            path: "Benchmarks/LookupCore", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -111,9 +124,13 @@ let package = Package(
         tests("FeatureModelTests", ["FeatureModel"]),
         tests("ResilienceTests", ["Resilience"]),
         tests("RowCodecTests", ["RowCodec", "FeatureModel"]),
-        tests("RedisClientTests", ["RedisClient", "Resilience"]),
+        tests(
+            "RedisClientTests",
+            ["RedisClient", "Resilience", .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
         tests("LocalDatabaseTests", ["LocalDatabase"]),
-        tests("OnlineStoreTests", ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient"]),
+        tests(
+            "OnlineStoreTests",
+            ["OnlineStore", "RowCodec", "FeatureModel", "RedisClient", .product(name: "NIOCore", package: "swift-nio")]),
         tests("ExtractionTests", ["Extraction", "FeatureModel", "LocalDatabase"], exclude: ["Postgres"]),
         tests(
             "PostgresTests", ["Extraction", "FeatureModel", "LocalDatabase"], path: "Tests/ExtractionTests/Postgres"),
@@ -121,7 +138,11 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry"]),
         tests(
             "ServingTests",
-            ["Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry"] + nio),
+            [
+                "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio),
         tests(
             "SyncTests",
             [

@@ -59,7 +59,8 @@ package struct EntityKey: Hashable, Sendable, Comparable {
 
     private static let hexDigits = Array("0123456789ABCDEF".utf8)
 
-    private static func escape(_ bytes: some Collection<UInt8>, into spelling: inout [UInt8]) {
+    /// Appends the spelling of a text or of bytes.
+    package static func escape(_ bytes: some Collection<UInt8>, into spelling: inout [UInt8]) {
         guard !bytes.isEmpty else { return spelling.append(UInt8(ascii: "%")) }
         for byte in bytes {
             if isPlain(byte) {

@@ -40,6 +40,9 @@ package protocol OnlineStore: Sendable {
     /// A control document (catalog, version pointers, marker, pause): its bytes and revision; `nil` where there is none.
     func document(_ name: String) async throws(StoreError) -> Document?
 
+    /// Control documents, one element each in the order asked; in one round trip where the store can.
+    func documents(_ names: [String]) async throws(StoreError) -> [Document?]
+
     /// Replaces a control document if its revision is still `revision` (0: there is none yet).
     ///
     /// - Returns: `false` when it has another revision by now; nothing is changed then.
@@ -76,6 +79,14 @@ package protocol OnlineStore: Sendable {
 
     /// Closes connections and files. Calls after it fail with `unavailable`.
     func close() async
+}
+
+extension OnlineStore {
+    package func documents(_ names: [String]) async throws(StoreError) -> [Document?] {
+        var documents: [Document?] = []
+        for name in names { documents.append(try await document(name)) }
+        return documents
+    }
 }
 
 /// The writes of one lease holder over one unbroken connection.

@@ -1,10 +1,21 @@
 internal import NIOCore
 
+/// A point in time of the clock that a queue's owner reads.
+protocol ExchangeInstant: Comparable {
+    func advanced(by duration: Duration) -> Self
+}
+
+extension ContinuousClock.Instant: ExchangeInstant {}
+
+extension NIODeadline: ExchangeInstant {
+    func advanced(by duration: Duration) -> NIODeadline { self + TimeAmount(duration) }
+}
+
 /// Decides what happens to the pipelines of one connection. Reads no clock, does no I/O.
 ///
 /// A pipeline waits, then is on the wire, then gone. Replies belong to the oldest on the wire, always: a pipeline whose
 /// waiter gave up stays as an orphan that swallows its replies, so no answer can shift to another question.
-struct ExchangeQueue<Waiter>: ~Copyable {
+struct ExchangeQueue<Waiter, Instant: ExchangeInstant>: ~Copyable {
     enum ReplyVerdict {
         /// It is the next reply of this waiter, and its last one if `completes`.
         case deliver(Waiter, completes: Bool)
@@ -14,11 +25,19 @@ struct ExchangeQueue<Waiter>: ~Copyable {
         case unexpected
     }
 
+    /// Whose the next reply is.
+    enum Head {
+        case nobody
+        /// Of one that gave up.
+        case orphan
+        case waiter(Waiter)
+    }
+
     private struct Entry {
         let id: UInt64
         let commands: Int
         let bytes: Int
-        let deadline: ContinuousClock.Instant
+        let deadline: Instant
         var answered = 0
         /// `nil` once it gave up.
         var waiter: Waiter?
@@ -30,6 +49,8 @@ struct ExchangeQueue<Waiter>: ~Copyable {
     private(set) var commandsOnWire = 0
     private(set) var bytesOnWire = 0
     private(set) var bytesWaiting = 0
+    /// No deadline of a waiter comes before it; it may lie too early, since whoever is answered leaves it as it is.
+    private var earliest: Instant?
 
     init(limits: RedisConnection.Limits) {
         self.limits = limits
@@ -38,10 +59,21 @@ struct ExchangeQueue<Waiter>: ~Copyable {
     /// How many pipelines wait or are on the wire, orphans included.
     var count: Int { onWire.count + waiting.count }
 
+    /// Whether a pipeline of one command would be started at once.
+    var hasRoom: Bool { waiting.isEmpty && commandsOnWire < limits.commandsOnWire && bytesOnWire < limits.bytesOnWire }
+
+    /// Whether something waits to be started.
+    var isWaiting: Bool { !waiting.isEmpty }
+
+    /// Whose the next reply is.
+    var head: Head {
+        guard let first = onWire.first else { return .nobody }
+        return first.waiter.map { .waiter($0) } ?? .orphan
+    }
+
     /// Takes a pipeline in. Returns why not, otherwise.
     mutating func add(
-        id: UInt64, commands: Int, bytes: Int, deadline: ContinuousClock.Instant, now: ContinuousClock.Instant,
-        waiter: Waiter
+        id: UInt64, commands: Int, bytes: Int, deadline: Instant, now: Instant, waiter: Waiter
     ) -> RedisError? {
         guard commands <= limits.pipelineCommands, bytes <= limits.pipelineBytes else {
             return RedisError(.requestTooLarge, "a pipeline exceeds the limit of commands or bytes")
@@ -52,6 +84,7 @@ struct ExchangeQueue<Waiter>: ~Copyable {
         }
         waiting.append(Entry(id: id, commands: commands, bytes: bytes, deadline: deadline, waiter: waiter))
         bytesWaiting += bytes
+        note(deadline)
         return nil
     }
 
@@ -93,27 +126,49 @@ struct ExchangeQueue<Waiter>: ~Copyable {
     }
 
     /// Time passed. Returns the waiters whose deadline is over, and whether the head is overdue: then close.
-    mutating func expire(at now: ContinuousClock.Instant) -> (expired: [Waiter], headIsOverdue: Bool) {
+    mutating func expire(at now: Instant) -> (expired: [Waiter], headIsOverdue: Bool) {
         var expired: [Waiter] = []
-        for index in onWire.indices where onWire[index].deadline <= now {
-            if let waiter = onWire[index].waiter { expired.append(waiter) }
+        if let earliest, earliest <= now { expired = takeExpired(at: now) }
+        return (expired, onWire.first.map { graceEnd($0) <= now } ?? false)
+    }
+
+    /// When `expire` has something to do again, or may have.
+    var nextEvent: Instant? {
+        guard let head = onWire.first else { return earliest }
+        let overdue = graceEnd(head)
+        return min(earliest ?? overdue, overdue)
+    }
+
+    private mutating func takeExpired(at now: Instant) -> [Waiter] {
+        earliest = nil
+        var expired: [Waiter] = []
+        for index in onWire.indices {
+            guard let waiter = onWire[index].waiter else { continue }
+            guard onWire[index].deadline <= now else {
+                note(onWire[index].deadline)
+                continue
+            }
+            expired.append(waiter)
             onWire[index].waiter = nil
         }
-        for entry in waiting where entry.deadline <= now {
+        for entry in waiting {
+            guard entry.deadline <= now else {
+                note(entry.deadline)
+                continue
+            }
             if let waiter = entry.waiter { expired.append(waiter) }
             bytesWaiting -= entry.bytes
         }
         waiting.removeAll { $0.deadline <= now }
-        let overdue = onWire.first.map { $0.deadline + limits.headGrace <= now } ?? false
-        return (expired, overdue)
+        return expired
     }
 
-    /// When `expire` has something to do again.
-    var nextEvent: ContinuousClock.Instant? {
-        var next = onWire.first.map { $0.deadline + limits.headGrace }
-        for entry in onWire where entry.waiter != nil { next = min(next ?? entry.deadline, entry.deadline) }
-        for entry in waiting { next = min(next ?? entry.deadline, entry.deadline) }
-        return next
+    private mutating func note(_ deadline: Instant) {
+        earliest = min(earliest ?? deadline, deadline)
+    }
+
+    private func graceEnd(_ entry: Entry) -> Instant {
+        entry.deadline.advanced(by: limits.headGrace)
     }
 
     /// The connection ended: everyone who still waits.
@@ -122,6 +177,7 @@ struct ExchangeQueue<Waiter>: ~Copyable {
         onWire.removeAll()
         waiting.removeAll()
         (commandsOnWire, bytesOnWire, bytesWaiting) = (0, 0, 0)
+        earliest = nil
         return waiters
     }
 }

@@ -1,7 +1,7 @@
 internal import NIOCore
 
 /// Writes pipelines and hands out replies on one channel. Lives on the channel's event loop.
-final class RedisChannelHandler: ChannelInboundHandler {
+final class RedisChannelHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -30,7 +30,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     private let limits: RedisConnection.Limits
     private var reader: ReplyReader
-    private var queue: ExchangeQueue<Exchange>
+    private var queue: ExchangeQueue<Exchange, ContinuousClock.Instant>
     private var context: ChannelHandlerContext?
     /// What is left to write of the newest pipeline on the wire.
     private var unwritten = ByteBuffer()
@@ -42,6 +42,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
         reader = try ReplyReader(limits: limits.reply)
         queue = ExchangeQueue(limits: limits)
     }
+
+    /// Whether every reply came and no byte beyond them: another handler may take over.
+    var isIdle: Bool { queue.count == 0 && reader.isDrained && ending == nil }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context

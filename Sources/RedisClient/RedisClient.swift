@@ -15,6 +15,8 @@ package final class RedisClient: Sendable {
         package var scripts: [RedisScript] = []
         /// Shared connections.
         package var connections = 2
+        /// Connections of each `RedisLane`: one or two.
+        package var laneConnections = 1
         /// From the first packet to the end of the login.
         package var connectTimeout = Duration.seconds(1)
         /// Connection tries a second, of all kinds.

@@ -83,6 +83,21 @@ package final class RedisConnection: Sendable {
         return promise.futureResult
     }
 
+    /// Gives the channel to another handler, on its event loop. Throws `malformedReply` unless everything that was asked is
+    /// answered and nothing else came.
+    func handOver(to successor: RedisLaneHandler) throws {
+        let operations = channel.pipeline.syncOperations
+        let predecessor = handler.value
+        guard channel.isActive, predecessor.isIdle else {
+            let error = RedisError(.malformedReply, "the connection is not in step after the handshake")
+            predecessor.close(error)
+            throw error
+        }
+        try operations.addHandler(successor)
+        // Leaves at once, since it is asked on the loop.
+        operations.removeHandler(predecessor, promise: nil)
+    }
+
     func abandon(_ id: UInt64) {
         let handler = handler
         channel.eventLoop.execute { handler.value.abandon(id) }

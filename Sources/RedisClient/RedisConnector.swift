@@ -28,8 +28,12 @@ struct RedisConnector: Sendable {
 
     /// Connects on a loop of the shared group. Bounded by `timeout`.
     func connect() -> EventLoopFuture<RedisConnection> {
+        connect(on: MultiThreadedEventLoopGroup.singleton.next())
+    }
+
+    /// Connects on this loop. Bounded by `timeout`.
+    func connect(on loop: any EventLoop) -> EventLoopFuture<RedisConnection> {
         _ = ignoresBrokenPipes
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
         let deadline = ContinuousClock.now + timeout
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(TimeAmount(timeout))

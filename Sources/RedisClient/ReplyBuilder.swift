@@ -1,7 +1,7 @@
 /// Puts the pieces that the reader finds together to one reply, within limits.
 ///
 /// Belongs to one `ReplyReader`, and like it to one event loop.
-final class ReplyBuilder {
+final class ReplyBuilder: ReplySink {
     private struct OpenArray {
         var missing: Int
         var elements: [RedisReply] = []
@@ -10,7 +10,6 @@ final class ReplyBuilder {
     private let limits: RedisReplyLimits
     private var open: [OpenArray] = []
     private var elementCount = 0
-    private(set) var refusal: RedisError?
     private var finished: RedisReply?
     private(set) var byteCount = 0
 
@@ -29,15 +28,13 @@ final class ReplyBuilder {
     }
 
     /// Opens an array of `count` elements. `false` when it is refused, before anything is allocated.
-    func beginArray(count: Int) -> Bool {
+    override func beginArray(count: Int) -> Bool {
         guard count >= 0, open.count < RedisReplyLimits.depth, count <= limits.elements - elementCount else {
-            refuse()
-            return false
+            return refuse()
         }
         elementCount += count
         guard count > 0 else {
-            add(.array([]))
-            return true
+            return add(.array([]))
         }
         // A header alone is no reason to reserve: the peer has to send the elements first.
         var array = OpenArray(missing: count)
@@ -46,33 +43,40 @@ final class ReplyBuilder {
         return true
     }
 
+    override func addBulk(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        unsafe admits(byteCount: bytes.count) && add(.bulk([UInt8](bytes)))
+    }
+
+    override func addStatus(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        unsafe admits(byteCount: bytes.count) && add(.status(String(decoding: bytes, as: UTF8.self)))
+    }
+
+    override func addError(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        unsafe admits(byteCount: bytes.count)
+            && add(.error(RedisErrorReply(String(decoding: bytes, as: UTF8.self))))
+    }
+
+    override func addInteger(_ number: Int64) -> Bool { add(.integer(number)) }
+
+    override func addNull() -> Bool { add(.null) }
+
     /// Whether a string of `count` bytes may be taken.
-    func admits(byteCount count: Int) -> Bool {
-        guard count <= limits.bulkBytes, count <= limits.totalBytes - byteCount else {
-            refuse()
-            return false
-        }
+    private func admits(byteCount count: Int) -> Bool {
+        guard count <= limits.bulkBytes, count <= limits.totalBytes - byteCount else { return refuse() }
         byteCount += count
         return true
     }
 
     /// Adds a complete element, which may complete arrays around it.
-    func add(_ reply: RedisReply) {
+    private func add(_ reply: RedisReply) -> Bool {
         var reply = reply
         while let last = open.indices.last {
             open[last].elements.append(reply)
             open[last].missing -= 1
-            guard open[last].missing == 0 else { return }
+            guard open[last].missing == 0 else { return true }
             reply = .array(open.removeLast().elements)
         }
         finished = reply
-    }
-
-    func refuse() {
-        refusal = RedisError(.replyTooLarge, "a reply exceeds a limit of bytes, elements or depth")
-    }
-
-    func refuseMalformed() {
-        refusal = RedisError(.malformedReply, "the reply is not RESP")
+        return true
     }
 }

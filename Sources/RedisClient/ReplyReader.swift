@@ -1,162 +1,29 @@
-internal import CHiredis
-
-/// Finds replies in bytes fed in arbitrary slices: hiredis' `redisReader` with object functions of our own.
-///
-/// One per connection, used on its event loop alone. The reader is safe against a hostile peer since nothing is allocated
-/// on the word of a header:
-/// - hiredis 0.14's default functions allocate 8 bytes for each element that an array header announces. Ours are asked
-///   first (`createArray`) and refuse beyond the limit of elements; room for elements grows with those that arrived.
-/// - hiredis buffers a bulk string until it is complete, whatever its length. `checkPending` reads the announced length
-///   of an incomplete bulk after each feed and refuses it before more than one slice is buffered.
-/// - A header or status line without an end is refused at `RedisReplyLimits.lineBytes`.
-/// - hiredis skips the two bytes behind a bulk unread. `createString` refuses the bulk unless they are CR LF.
-/// - Nesting beyond 7 is refused by hiredis itself.
+/// Finds whole replies in bytes fed in arbitrary slices. One per connection, used on its event loop alone.
 ///
 /// After an error the reader is dead: the connection is closed, nothing is parsed any more.
-@safe struct ReplyReader: ~Copyable {
-    /// How much is fed at once: hiredis moves the unread rest of its buffer after each KiB it consumed.
-    static let sliceBytes = 16 << 10
+struct ReplyReader: ~Copyable {
+    static var sliceBytes: Int { RESPReader.sliceBytes }
 
-    private let raw: UnsafeMutablePointer<redisReader>
+    private var reader: RESPReader
     private let builder: ReplyBuilder
-    private let limits: RedisReplyLimits
 
     init(limits: RedisReplyLimits) throws(RedisError) {
-        guard let raw = unsafe redisReaderCreateWithFunctions(objectFunctions) else {
-            throw RedisError(.overloaded, "no memory for a reply reader")
-        }
-        let builder = ReplyBuilder(limits: limits)
-        unsafe self.raw = raw
-        self.builder = builder
-        self.limits = limits
-        // Not retained: `builder` lives as long as this value, and callbacks run inside of `next` only.
-        unsafe raw.pointee.privdata = Unmanaged.passUnretained(builder).toOpaque()
-        // Keep the buffer between replies unless a large one blew it up; the default of 16 KiB frees it all the time.
-        unsafe raw.pointee.maxbuf = 256 << 10
+        builder = ReplyBuilder(limits: limits)
+        reader = try RESPReader(builder, limits: limits)
     }
 
-    deinit {
-        unsafe redisReaderFree(raw)
-    }
+    /// Whether every byte fed was taken by a reply that came.
+    var isDrained: Bool { reader.isDrained }
 
     /// Takes over bytes, at most `sliceBytes` of them; drain with `next` before feeding again.
     mutating func feed(_ bytes: UnsafeRawBufferPointer) throws(RedisError) {
-        guard let base = bytes.baseAddress, unsafe !bytes.isEmpty else { return }
-        let status = unsafe redisReaderFeed(raw, base.assumingMemoryBound(to: CChar.self), bytes.count)
-        guard status == REDIS_OK else { throw RedisError(.malformedReply, "the reply reader is dead") }
+        unsafe try reader.feed(bytes)
     }
 
     /// The next complete reply and the bytes of strings in it; `nil` when more must be fed first.
     mutating func next() throws(RedisError) -> (reply: RedisReply, byteCount: Int)? {
-        var root: UnsafeMutableRawPointer?
-        let status = unsafe redisReaderGetReply(raw, &root)
-        guard status == REDIS_OK else {
-            throw builder.refusal ?? RedisError(.malformedReply, "the reply is not RESP", detail: errorText)
-        }
+        guard try reader.advance() else { return nil }
         let byteCount = builder.byteCount
-        guard unsafe root != nil, let reply = builder.take() else {
-            try checkPending()
-            return nil
-        }
-        return (reply, byteCount)
+        return builder.take().map { ($0, byteCount) }
     }
-
-    /// Refuses an incomplete element whose header or line is too long already, or announces too much.
-    private func checkPending() throws(RedisError) {
-        let reader = unsafe raw.pointee
-        let pending = unsafe reader.len - reader.pos
-        guard pending > 0, unsafe (0..<9).contains(reader.ridx), let buffer = unsafe reader.buf else { return }
-        let index = Int(unsafe reader.ridx)
-        let type = unsafe withUnsafeBytes(of: reader.rstack) { stack in
-            unsafe stack.load(fromByteOffset: index * MemoryLayout<redisReadTask>.stride, as: redisReadTask.self).type
-        }
-        switch type {
-        case REDIS_REPLY_STRING:
-            try unsafe checkBulkHeader(UnsafeBufferPointer(start: buffer + reader.pos, count: min(pending, 32)))
-        case REDIS_REPLY_ARRAY, REDIS_REPLY_INTEGER:
-            // The line is incomplete, and 20 digits say everything.
-            if pending > 32 { throw RedisError(.malformedReply, "a reply header has no end") }
-        default:
-            if pending > RedisReplyLimits.lineBytes { throw RedisError(.replyTooLarge, "a reply line is too long") }
-        }
-    }
-
-    private func checkBulkHeader(_ header: UnsafeBufferPointer<CChar>) throws(RedisError) {
-        var length = 0
-        for index in 0..<header.count {
-            let digit = Int(unsafe header[index]) - 48
-            // Anything but digits is left to hiredis, which refuses it when the line ends.
-            guard (0...9).contains(digit) else { return }
-            length = min(length * 10 + digit, 1 << 40)
-            if length > limits.bulkBytes { throw RedisError(.replyTooLarge, "a bulk reply exceeds the limit") }
-        }
-        if header.count >= 32 { throw RedisError(.malformedReply, "a reply header has no end") }
-    }
-
-    /// hiredis' own constant text; the byte it may quote is escaped by hiredis.
-    private var errorText: String {
-        unsafe withUnsafeBytes(of: raw.pointee.errstr) { text in
-            unsafe String(decoding: text.prefix { $0 != 0 }, as: UTF8.self)
-        }
-    }
-}
-
-/// What hiredis calls for each element. Filled once, never changed and never freed, so every thread may read it.
-nonisolated(unsafe) private let objectFunctions: UnsafeMutablePointer<redisReplyObjectFunctions> = {
-    let functions = UnsafeMutablePointer<redisReplyObjectFunctions>.allocate(capacity: 1)
-    unsafe functions.initialize(
-        to: redisReplyObjectFunctions(
-            createString: createString, createArray: createArray, createInteger: createInteger, createNil: createNil,
-            freeObject: freeObject))
-    return unsafe functions
-}()
-
-/// What stands for an object at hiredis: it only tells it from NULL, since the builder holds the reply.
-nonisolated(unsafe) private let placeholder = unsafe UnsafeMutableRawPointer(bitPattern: 8)
-
-/// Objects are values of the builder: there is nothing to free.
-private func freeObject(_ object: UnsafeMutableRawPointer?) {}
-
-private func builder(of task: UnsafePointer<redisReadTask>?) -> ReplyBuilder? {
-    guard let privdata = unsafe task?.pointee.privdata else { return nil }
-    return unsafe Unmanaged<ReplyBuilder>.fromOpaque(privdata).takeUnretainedValue()
-}
-
-private func createString(
-    _ task: UnsafePointer<redisReadTask>?, _ text: UnsafeMutablePointer<CChar>?, _ length: Int
-) -> UnsafeMutableRawPointer? {
-    guard let task = unsafe task, let text = unsafe text, let builder = unsafe builder(of: task),
-        builder.admits(byteCount: length)
-    else { return nil }
-    let bytes = unsafe UnsafeRawBufferPointer(start: text, count: length)
-    switch unsafe task.pointee.type {
-    case REDIS_REPLY_STRING:
-        guard unsafe text[length] == 13, unsafe text[length + 1] == 10 else {
-            builder.refuseMalformed()
-            return nil
-        }
-        builder.add(.bulk(unsafe [UInt8](bytes)))
-    case REDIS_REPLY_ERROR:
-        builder.add(.error(RedisErrorReply(unsafe String(decoding: bytes, as: UTF8.self))))
-    default:
-        builder.add(.status(unsafe String(decoding: bytes, as: UTF8.self)))
-    }
-    return unsafe placeholder
-}
-
-private func createArray(_ task: UnsafePointer<redisReadTask>?, _ count: Int32) -> UnsafeMutableRawPointer? {
-    guard let builder = unsafe builder(of: task), builder.beginArray(count: Int(count)) else { return nil }
-    return unsafe placeholder
-}
-
-private func createInteger(_ task: UnsafePointer<redisReadTask>?, _ number: Int64) -> UnsafeMutableRawPointer? {
-    guard let builder = unsafe builder(of: task) else { return nil }
-    builder.add(.integer(number))
-    return unsafe placeholder
-}
-
-private func createNil(_ task: UnsafePointer<redisReadTask>?) -> UnsafeMutableRawPointer? {
-    guard let builder = unsafe builder(of: task) else { return nil }
-    builder.add(.null)
-    return unsafe placeholder
 }

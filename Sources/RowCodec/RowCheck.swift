@@ -22,6 +22,15 @@ struct RowCheck: Sendable {
         state = CRC32C.update(state, row.extracting(checkOffset + RowFormat.checkBytes..<row.count))
         return ~state
     }
+
+    /// The check of the row in `row`, stored for the entity key in `key`; its own check at `checkOffset` is left out.
+    func value(of row: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer, checkOffset: Int) -> UInt32 {
+        var state = unsafe CRC32C.update(seed, key)
+        state = unsafe CRC32C.update(state, UnsafeRawBufferPointer(rebasing: row[..<checkOffset]))
+        state = unsafe CRC32C.update(
+            state, UnsafeRawBufferPointer(rebasing: row[(checkOffset + RowFormat.checkBytes)...]))
+        return ~state
+    }
 }
 
 /// CRC-32C (Castagnoli, as in iSCSI and RFC 3720), eight bytes a step by table ("slicing-by-8").
@@ -67,6 +76,12 @@ enum CRC32C {
             index &+= 1
         }
         return state
+    }
+
+    /// Goes on over many bytes.
+    static func update(_ state: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        // A buffer's own bytes, for the length of the call.
+        unsafe update(state, Span(_unsafeElements: bytes.bindMemory(to: UInt8.self)))
     }
 
     /// Eight look-ups. All indexes are below 8 * 256, the tables' size, by their masks.

@@ -157,7 +157,7 @@ private func malformed(_ message: StaticString) -> RowCodecError { RowCodecError
 
 extension ScalarType {
     /// The fewest bytes a packed value of this type takes.
-    fileprivate var minimumBytes: Int {
+    var minimumBytes: Int {
         switch self {
         case .bool, .int32, .int64, .timestamp, .string, .bytes: 1
         case .float64: 2

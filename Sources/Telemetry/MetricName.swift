@@ -29,6 +29,13 @@ package enum MetricName {
     package static let sourceErrors = "tidemark_source_errors_total"
     package static let sourceHorizonAgeSeconds = "tidemark_source_horizon_age_seconds"
 
+    package static let lookupDurationSeconds = "tidemark_lookup_duration_seconds"
+    package static let lookupValues = "tidemark_lookup_values_total"
+    package static let httpRequests = "tidemark_http_requests_total"
+    package static let httpInFlight = "tidemark_http_requests_in_flight"
+    package static let httpConnections = "tidemark_http_connections"
+    package static let lookupPlansCompiled = "tidemark_lookup_plans_compiled_total"
+    package static let servingReady = "tidemark_serving_ready"
     package static let adminRequests = "tidemark_admin_requests_total"
 
     package static let config = "tidemark_config_info"

@@ -101,16 +101,18 @@ extension MetricFamily {
     package static let all: [MetricFamily] = {
         let counters: [CounterMetric] = [
             .syncRows, .syncRuns, .contractViolations, .contractBreaches, .sweepRows, .leaseLost, .historyBreaks,
-            .retries, .storeErrors, .sourceErrors, .logLinesDropped, .seriesRefused, .adminRequests,
+            .retries, .storeErrors, .sourceErrors, .logLinesDropped, .seriesRefused, .lookupValues, .httpRequests,
+            .lookupPlansCompiled, .adminRequests,
         ]
         let gauges: [GaugeMetric] = [
             .syncLagSeconds, .syncLagRows, .syncIntervalSeconds, .newestEventTimestampSeconds,
             .lastSuccessTimestampSeconds, .quarantineEntries, .sweepLastCompletedTimestampSeconds,
             .sweepIntervalSeconds, .leaseHeld, .breakerState, .sourceHorizonAgeSeconds, .processResidentMemoryBytes,
-            .processOpenFDs, .processMaxFDs, .processStartTimeSeconds,
+            .processOpenFDs, .processMaxFDs, .processStartTimeSeconds, .httpInFlight, .httpConnections, .servingReady,
         ]
         let others: [MetricFamily] = [
-            HistogramMetric.syncRunDurationSeconds.family, InfoMetric.config.family, InfoMetric.build.family,
+            HistogramMetric.syncRunDurationSeconds.family, HistogramMetric.lookupDurationSeconds.family,
+            InfoMetric.config.family, InfoMetric.build.family,
             processCPUSeconds,
         ]
         return (counters.map(\.family) + gauges.map(\.family) + others).sorted { $0.name < $1.name }

@@ -19,6 +19,21 @@ enum StoreOpener {
         }
     }
 
+    /// How an event loop of the serving daemon connects to the store; `nil` for a store that isn't Redis.
+    static func laneConfiguration(_ config: Config, configPath: String) throws -> RedisClient.Configuration? {
+        switch config.onlineStore.url.scheme {
+        case .memory, .sqlite: return nil
+        case .redis, .rediss, .redisUnix, .redisSentinel, .redisCluster: break
+        }
+        let store = try redis(config, configPath: configPath)
+        var lane = RedisClient.Configuration(topology: store.topology)
+        lane.clientName = "tidemark-serve"
+        lane.connectTimeout = store.connectTimeout
+        lane.connectsPerSecond = store.connectsPerSecond
+        lane.limits = store.limits
+        return lane
+    }
+
     private static func redis(_ config: Config, configPath: String) throws -> RedisStore.Configuration {
         let store = config.onlineStore
         var endpoint = try RedisTopology(url: store.url.text).primary

@@ -21,7 +21,7 @@ struct ExchangeQueueTests {
             $0.waitingPipelines = 2
             $0.waitingBytes = 150
         }
-        var queue = ExchangeQueue<Int>(limits: limits)
+        var queue = ExchangeQueue<Int, ContinuousClock.Instant>(limits: limits)
         let later = start + .seconds(1)
         func add(_ id: UInt64, _ commands: Int, _ bytes: Int, _ deadline: ContinuousClock.Instant) -> RedisError.Code? {
             queue.add(id: id, commands: commands, bytes: bytes, deadline: deadline, now: start, waiter: Int(id))?.code
@@ -40,7 +40,7 @@ struct ExchangeQueueTests {
             $0.commandsOnWire = 4
             $0.bytesOnWire = 100
         }
-        var queue = ExchangeQueue<Int>(limits: limits)
+        var queue = ExchangeQueue<Int, ContinuousClock.Instant>(limits: limits)
         for (id, commands) in [(1, 9), (2, 4), (3, 1)] {
             let refusal = queue.add(
                 id: UInt64(id), commands: commands, bytes: 10, deadline: start + .seconds(1), now: start, waiter: id)
@@ -56,7 +56,7 @@ struct ExchangeQueueTests {
     }
 
     @Test func onlyAnOverdueHeadClosesTheConnection() {
-        var queue = ExchangeQueue<Int>(limits: limits { _ in })
+        var queue = ExchangeQueue<Int, ContinuousClock.Instant>(limits: limits { _ in })
         _ = queue.add(id: 1, commands: 1, bytes: 1, deadline: start + .seconds(1), now: start, waiter: 1)
         _ = queue.startNext()
         _ = queue.add(id: 2, commands: 1, bytes: 1, deadline: start + .seconds(2), now: start, waiter: 2)
@@ -89,7 +89,7 @@ struct ExchangeQueueTests {
             $0.bytesOnWire = 60
             $0.waitingPipelines = 8
         }
-        var queue = ExchangeQueue<Int>(limits: limits)
+        var queue = ExchangeQueue<Int, ContinuousClock.Instant>(limits: limits)
         var asked: [Int: Asked] = [:]
         var now = start
         // Commands on the wire, in order: the truth that replies must follow.
@@ -135,7 +135,9 @@ struct ExchangeQueueTests {
         #expect(queue.count == 0)
     }
 
-    private func replyArrives(_ queue: inout ExchangeQueue<Int>, _ wire: inout [Int], _ asked: inout [Int: Asked]) {
+    private func replyArrives(
+        _ queue: inout ExchangeQueue<Int, ContinuousClock.Instant>, _ wire: inout [Int], _ asked: inout [Int: Asked]
+    ) {
         let head = wire.first
         if head != nil { wire.removeFirst() }
         switch (queue.replyArrived(), head) {

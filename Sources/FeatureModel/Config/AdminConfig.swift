@@ -88,17 +88,17 @@ extension TokenHash: CustomStringConvertible, CustomReflectable {
 
 extension AdminConfig {
     /// Reads the section, which has its shape already.
-    init(_ node: YAMLNode?, into diagnostics: inout Diagnostics) {
-        let rate = node?["rate"]
-        http = NetworkAddress(spelling: node?["http"]?.text ?? "\(Self.address)")
-        hosts = (node?["hosts"]?.texts ?? []).map { $0.lowercased() }
-        tokens = (node?["tokens"]?.elements ?? []).compactMap { Self.token($0) }
-        let audit = node?["audit"]?.text ?? "admin-audit.jsonl"
+    init(_ node: YAMLNode, into diagnostics: inout Diagnostics) {
+        let rate = node["rate"]
+        http = NetworkAddress(spelling: node["http"]?.text ?? "\(Self.address)")
+        hosts = (node["hosts"]?.texts ?? []).map { $0.lowercased() }
+        tokens = (node["tokens"]?.elements ?? []).compactMap { Self.token($0) }
+        let audit = node["audit"]?.text ?? "admin-audit.jsonl"
         self.audit = audit == "off" ? nil : audit
         readsPerMinute = rate?["reads"]?.integer.map(Int.init) ?? 600
         changesPerMinute = rate?["changes"]?.integer.map(Int.init) ?? 60
         failuresPerMinute = rate?["failures"]?.integer.map(Int.init) ?? 10
-        Self.checkNames(node?["tokens"]?.elements ?? [], into: &diagnostics)
+        Self.checkNames(node["tokens"]?.elements ?? [], into: &diagnostics)
     }
 
     private static func token(_ node: YAMLNode) -> TokenConfig? {
@@ -125,7 +125,8 @@ extension AdminConfig {
 enum AdminShape {
     static let admin = ObjectShape(
         name: "admin",
-        summary: "The admin listener of the serving daemon. Without tokens it answers everything with 401.",
+        summary:
+            "The admin listener of the serving daemon. There is one where this section is; without tokens it answers everything with 401.",
         fields: [
             Field("http", .text(listen), "Where it listens; off for nowhere.", default: "127.0.0.1:6567"),
             Field(

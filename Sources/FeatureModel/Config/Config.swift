@@ -9,12 +9,13 @@ package struct Config: Hashable, Sendable {
     /// In the order of the file. Not empty.
     package let sources: [SourceConfig]
     package let sync: SyncConfig
+    package let serve: ServeConfig
     package let telemetry: TelemetryConfig
-    /// The admin listener.
-    package let admin: AdminConfig
+    /// The admin listener; `nil` where the file has no such section, and there is none.
+    package let admin: AdminConfig?
     /// What stands in the file, with what must not be shown taken out.
     package let document: DocumentValue
-    /// Top-level keys that are there and that this release leaves alone: those of the serving daemon.
+    /// Keys that are there and that this release leaves alone.
     package let uninterpreted: [String]
     /// Where the sources stand in the file.
     let sourcesLine: Int

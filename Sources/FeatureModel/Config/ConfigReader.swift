@@ -27,7 +27,7 @@ extension Config {
 }
 
 /// Turns a config file into a `Config`, and checks what the declaration's shape can't say.
-private struct ConfigReader {
+struct ConfigReader {
     private static let starter = """
         {project: shop, online_store: {url: "redis://127.0.0.1:6379/0"}, sources: {shop: {url: "sqlite:shop.db"}}}
         """
@@ -52,14 +52,22 @@ private struct ConfigReader {
         let store = store(root["online_store"])
         let sources = (root["sources"]?.entries ?? []).compactMap { source($0) }
         checkTimes(root)
+        checkServe(root["serve"])
+        var admin: AdminConfig?
+        if let node = root["admin"] { admin = AdminConfig(node, into: &diagnostics) }
         guard let project = root["project"]?.text, let store, !sources.isEmpty else { return nil }
         return Config(
             file: file, project: project, schemas: root["schemas"]?.text ?? "schemas/\(project)", onlineStore: store,
-            sources: sources, sync: Self.sync(root["sync"]), telemetry: Self.telemetry(root["telemetry"]),
-            admin: AdminConfig(root["admin"], into: &diagnostics),
+            sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"]),
+            telemetry: Self.telemetry(root["telemetry"]), admin: admin,
             document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
-            uninterpreted: root.entries.map(\.key).filter(ConfigShape.uninterpreted.contains),
+            uninterpreted: Self.uninterpreted(root),
             sourcesLine: root["sources"]?.place.line ?? 1)
+    }
+
+    private static func uninterpreted(_ root: YAMLNode) -> [String] {
+        root.entries.map(\.key).filter(ConfigShape.uninterpreted.contains)
+            + (root["serve"]?["grpc"] == nil ? [] : ["serve.grpc"])
     }
 
     // MARK: Store and sources
@@ -145,7 +153,7 @@ private struct ConfigReader {
         node?.text.flatMap(Secret.init(spelling:))
     }
 
-    private static func count(_ node: YAMLNode?, _ fallback: Int) -> Int {
+    static func count(_ node: YAMLNode?, _ fallback: Int) -> Int {
         node?.integer.map(Int.init) ?? fallback
     }
 
@@ -193,11 +201,17 @@ private struct ConfigReader {
             sync.retry.initial, "at most maximum = \(sync.retry.maximum.mixedSpelling)", nil)
     }
 
-    private mutating func require(
+    mutating func require(
         _ holds: Bool, _ node: YAMLNode?, _ path: String, _ found: Duration, _ expected: String, _ help: String?
     ) {
+        require(holds, node, path, found: found.mixedSpelling, expected, help)
+    }
+
+    mutating func require(
+        _ holds: Bool, _ node: YAMLNode?, _ path: String, found: String, _ expected: String, _ help: String?
+    ) {
         guard !holds, let node else { return }
-        diagnostics.report(node.place, path, found: found.mixedSpelling, expected: expected, help: help)
+        diagnostics.report(node.place, path, found: found, expected: expected, help: help)
     }
 }
 

@@ -1,7 +1,7 @@
 /// The declaration of `tidemark.yaml`.
 enum ConfigShape {
-    /// Top-level keys of the serving daemon: recognised, and not interpreted in this release.
-    static let uninterpreted = ["serve", "resilience", "pipelines", "models"]
+    /// Top-level keys that are recognised, and not interpreted in this release.
+    static let uninterpreted = ["resilience", "pipelines", "models"]
 
     static let root = ObjectShape(
         name: "config",
@@ -14,11 +14,12 @@ enum ConfigShape {
                 "sources", .map(.name, .object(source), count: 1...100),
                 "Where rows come from, by the name that views use in `source.from`.", required: true),
             Field("sync", .object(sync), "The sync service."),
+            Field("serve", .object(serve), "The serving daemon."),
             Field("telemetry", .object(telemetry), "Logs."),
             Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
         ]
             + uninterpreted.map {
-                Field($0, .anyMapping, "Belongs to the serving daemon. Accepted and not interpreted in this release.")
+                Field($0, .anyMapping, "Accepted and not interpreted in this release.")
             })
 
     static let store = ObjectShape(
@@ -127,7 +128,7 @@ enum ConfigShape {
                 default: "text"),
         ])
 
-    private static let path = TextRule(
+    static let path = TextRule(
         expected: "a path", maximumLength: 4_096, isValid: { !$0.unicodeScalars.contains("\n") })
 
     private static let username = TextRule(expected: "a user's name, at most 128 characters", maximumLength: 128)

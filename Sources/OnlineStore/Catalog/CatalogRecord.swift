@@ -27,12 +27,18 @@ package struct CatalogStore: Sendable {
         self.store = store
     }
 
+    /// The control document that holds the catalog.
+    package static let catalogName = "catalog"
+
+    /// The control document that holds the versions of a view.
+    package static func versionsName(_ view: String) -> String { "view:\(view)" }
+
     /// How often a compare-and-swap is tried before giving up.
     private static let attempts = 16
 
     /// What was applied last, with its revision; `nil` in a store that nothing was applied to.
     package func catalog() async throws(StoreError) -> (record: CatalogRecord, revision: Int64)? {
-        guard let document = try await store.document("catalog") else { return nil }
+        guard let document = try await store.document(Self.catalogName) else { return nil }
         return (try ControlDocument.decode(CatalogRecord.self, from: document.bytes), document.revision)
     }
 
@@ -40,15 +46,15 @@ package struct CatalogStore: Sendable {
     package func publish(_ record: CatalogRecord) async throws(StoreError) {
         let bytes = try ControlDocument.encode(record)
         for _ in 0..<Self.attempts {
-            let revision = try await store.document("catalog")?.revision ?? 0
-            if try await store.replaceDocument("catalog", bytes: bytes, expecting: revision) { return }
+            let revision = try await store.document(Self.catalogName)?.revision ?? 0
+            if try await store.replaceDocument(Self.catalogName, bytes: bytes, expecting: revision) { return }
         }
         throw StoreError(.unavailable, "the catalog changed under every attempt to replace it")
     }
 
     /// The versions of a view; `nil` when it was never applied.
     package func versions(of view: String) async throws(StoreError) -> ViewVersions? {
-        guard let document = try await store.document("view:\(view)") else { return nil }
+        guard let document = try await store.document(Self.versionsName(view)) else { return nil }
         return try ControlDocument.decode(ViewVersions.self, from: document.bytes)
     }
 
@@ -59,7 +65,7 @@ package struct CatalogStore: Sendable {
         of view: String, _ change: (inout ViewVersions) -> Bool
     ) async throws(StoreError) -> ViewVersions {
         for _ in 0..<Self.attempts {
-            let document = try await store.document("view:\(view)")
+            let document = try await store.document(Self.versionsName(view))
             var versions: ViewVersions
             if let document {
                 versions = try ControlDocument.decode(ViewVersions.self, from: document.bytes)
@@ -68,7 +74,9 @@ package struct CatalogStore: Sendable {
             }
             guard change(&versions) else { return versions }
             let bytes = try ControlDocument.encode(versions)
-            if try await store.replaceDocument("view:\(view)", bytes: bytes, expecting: document?.revision ?? 0) {
+            if try await store.replaceDocument(
+                Self.versionsName(view), bytes: bytes, expecting: document?.revision ?? 0)
+            {
                 return versions
             }
         }

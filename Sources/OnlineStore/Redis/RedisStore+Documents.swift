@@ -2,14 +2,24 @@ internal import RedisClient
 
 extension RedisStore {
     package func document(_ name: String) async throws(StoreError) -> Document? {
-        var pipeline = RedisPipeline()
-        pipeline.append("HMGET", .text(keys.document(name)), .text("revision"), .text("bytes"))
-        let values = try await call(pipeline) { replies throws(RedisError) in
-            try Self.values(replies[0], count: 2)
+        try await documents([name])[0]
+    }
+
+    package func documents(_ names: [String]) async throws(StoreError) -> [Document?] {
+        let keys = keys
+        return try await inChunks(names, of: 1) { chunk, pipeline in
+            for name in chunk {
+                pipeline.append("HMGET", .text(keys.document(name)), .text("revision"), .text("bytes"))
+            }
+        } decode: { reply, _ throws(RedisError) in
+            [try Self.document(try Self.values(reply, count: 2))]
         }
+    }
+
+    private static func document(_ values: [[UInt8]?]) throws(RedisError) -> Document? {
         guard let number = values[0], let bytes = values[1] else { return nil }
         guard let revision = Int64(String(decoding: number, as: UTF8.self)) else {
-            throw StoreError(.corrupt, "the revision of a document in Redis is not a number")
+            throw RedisError(.malformedReply, "the revision of a document in Redis is not a number")
         }
         return Document(bytes: bytes, revision: revision)
     }

@@ -1,8 +1,8 @@
-internal import RedisClient
+package import RedisClient
 
 extension StoreError {
     /// What an error of the shared connections means for the store's caller.
-    init(_ error: RedisError) {
+    package init(_ error: RedisError) {
         switch error.code {
         case .connectionFailed, .connectionClosed, .overloaded, .clientClosed:
             self.init(.unavailable, error.message, detail: error.detail)

@@ -1,4 +1,5 @@
 package import FeatureModel
+package import Resilience
 
 /// A breaker as it is now.
 package struct BreakerReading: Sendable, Hashable {
@@ -15,14 +16,6 @@ package struct BreakerReading: Sendable, Hashable {
     }
 }
 
-/// How an operator overrides a breaker.
-package enum BreakerOverride: String, Sendable, CaseIterable {
-    /// Every call is refused.
-    case open
-    /// Every call passes.
-    case closed
-}
-
 /// The breakers of the daemon, for the admin listener.
 package protocol BreakerPanel: Sendable {
     /// All of them, in any order.
@@ -30,7 +23,7 @@ package protocol BreakerPanel: Sendable {
     /// Overrides a breaker, or ends the override where `override` is `nil` and lets it begin closed.
     ///
     /// - Returns: The breaker before and after; `nil` where there is none of that name.
-    func set(_ name: String, _ override: BreakerOverride?) -> (before: BreakerReading, after: BreakerReading)?
+    func set(_ name: String, _ override: OverridableBreaker.Override?) -> (before: BreakerReading, after: BreakerReading)?
 }
 
 /// One limit, and how much of it is used now.

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import OnlineStore
+import Resilience
 
 /// The routes of the admin listener.
 struct AdminRoutes: Sendable {
@@ -82,7 +83,7 @@ struct AdminRoutes: Sendable {
         change(operate, .post, "/breakers/{name}:force", "breakers.force", "name") { change in
             try change.allow(["state"])
             guard let word = try change.text("state") else { throw change.missing("state") }
-            guard let override = BreakerOverride(rawValue: word) else {
+            guard let override = OverridableBreaker.Override(rawValue: word) else {
                 throw AdminProblem(.badRequest, "Bad request", "state must be open or closed")
             }
             return try Self.set(panel, change, override)
@@ -94,7 +95,7 @@ struct AdminRoutes: Sendable {
     }
 
     private static func set(
-        _ panel: any BreakerPanel, _ change: AdminChangeRequest, _ override: BreakerOverride?
+        _ panel: any BreakerPanel, _ change: AdminChangeRequest, _ override: OverridableBreaker.Override?
     ) throws -> AdminChange {
         guard let (before, after) = panel.set(try change.context.name("name"), override) else {
             let known = panel.breakers().map(\.name).sorted().joined(separator: ", ")

@@ -1,5 +1,6 @@
 import FeatureModel
 import OnlineStore
+import Serving
 import Sync
 
 extension EntityKeyValue {
@@ -17,41 +18,13 @@ extension EntityKeyValue {
 enum LookupRequest {
     /// The plan over the versions that are read.
     static func plan(_ engine: SyncEngine, features: [String], service: String?) async throws -> LookupPlan {
-        guard let record = try await engine.context.catalog.catalog()?.record else {
-            throw SyncError.notApplied("project \(engine.context.project)")
+        let context = engine.context
+        guard let catalog = try await ServingCatalog.read(from: context.store, project: context.project) else {
+            throw SyncError.notApplied("project \(context.project)")
         }
-        let names: [String]
-        if let service {
-            guard let listed = record.services[service] else {
-                throw LookupError(
-                    "there is no service \(service)\(Nearest.hint(service, among: Array(record.services.keys)))")
-            }
-            names = listed
-        } else {
-            names = features.joined(separator: ",").split(separator: ",").map(String.init)
-        }
-        let references = try names.map { name in
-            let parts = name.split(separator: ":", omittingEmptySubsequences: false)
-            guard parts.count == 2 else { throw LookupError("\"\(name)\" is no feature; write view:feature") }
-            return FeatureReference(view: String(parts[0]), feature: String(parts[1]))
-        }
-        var views: [String: (view: FeatureView, version: Int)] = [:]
-        for name in Set(references.map(\.view)) where record.views.contains(name) {
-            guard let current = try await engine.context.catalog.versions(of: name)?.current else {
-                throw SyncError.refused(
-                    "view \(name) has no filled version yet; `tidemark sync --once \(name)` fills one")
-            }
-            views[name] = (try engine.definition(of: current), current.number)
-        }
-        if views.isEmpty {
-            for name in record.views { if let found = try await known(name, engine) { views[name] = found } }
-        }
-        return try LookupPlan(project: engine.context.project, features: references, views: views)
-    }
-
-    private static func known(_ name: String, _ engine: SyncEngine) async throws -> (view: FeatureView, version: Int)? {
-        guard let current = try await engine.context.catalog.versions(of: name)?.current else { return nil }
-        return (try engine.definition(of: current), current.number)
+        if let service { return try catalog.plan(features: catalog.features(ofService: service)) }
+        let names = features.joined(separator: ",").split(separator: ",")
+        return try catalog.plan(features: names.map { try FeatureReference.parse($0) })
     }
 
     /// `user_id=1,2` → entities. With several key columns the n-th values belong together.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FeatureModel
 import Foundation
+import NIOCore
 import OnlineStore
 import RowCodec
 import Sync
@@ -43,12 +44,16 @@ struct LookupCommand: ProjectCommand {
         let plan = try await LookupRequest.plan(engine, features: features, service: service)
         let entities = try LookupRequest.entities(entity, plan.keyColumns)
         let now = engine.context.time.wall()
-        let answer = try await FeatureLookup(engine.context.store).lookup(plan, entities: entities, now: now)
+        let (lookup, columns) = (FeatureLookup(engine.context.store), try EntityColumns(entities))
         if output.json {
-            print(String(decoding: LookupBody.encode(answer, ages: ages), as: UTF8.self))
-        } else {
-            show(answer, entities)
+            var body = ByteBuffer()
+            let failures = try await lookup.body(plan, entities: columns, now: now, ages: ages, into: &body)
+            print(String(buffer: body))
+            if !failures.isEmpty { throw Ending.failed }
+            return
         }
+        let answer = try await lookup.lookup(plan, entities: columns, now: now)
+        show(answer, entities)
         if !answer.failures.isEmpty { throw Ending.failed }
     }
 

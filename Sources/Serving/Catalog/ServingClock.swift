@@ -1,0 +1,22 @@
+/// Time as the daemon's services see it, so that tests can hold the hands of the clock.
+package struct ServingClock: Sendable {
+    /// For ages, deadlines and intervals; never goes back.
+    package let now: @Sendable () -> ContinuousClock.Instant
+    /// Waits; throws `CancellationError` when cancelled.
+    package let sleep: @Sendable (Duration) async throws -> Void
+    /// Uniform in `0..<1`, for jitter.
+    package let random: @Sendable () -> Double
+
+    package init(
+        now: @escaping @Sendable () -> ContinuousClock.Instant,
+        sleep: @escaping @Sendable (Duration) async throws -> Void, random: @escaping @Sendable () -> Double
+    ) {
+        self.now = now
+        self.sleep = sleep
+        self.random = random
+    }
+
+    /// The machine's clock.
+    package static let real = ServingClock(
+        now: { ContinuousClock.now }, sleep: { try await Task.sleep(for: $0) }, random: { .random(in: 0..<1) })
+}

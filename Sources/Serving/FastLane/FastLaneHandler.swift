@@ -1,0 +1,398 @@
+import NIOCore
+import NIOHTTP1
+import Telemetry
+
+/// Answers lookups on the event loop itself, and passes every other request on to the router.
+///
+/// It stands right behind the HTTP decoder, one a connection. One request of a connection is under way at a time: parts of
+/// later ones wait here, and while some do the connection isn't read, so that answers keep the order of the requests and
+/// a client that pipelines holds no more than a read's worth of memory. It also keeps the connection's manners: body
+/// limit, `Expect`, request ids, slow clients (`check`), and the end of the connection.
+final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPServerRequestPart
+    typealias OutboundIn = HTTPServerResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    enum Phase {
+        /// Between two requests → collecting, routing, ending.
+        case idle
+        /// A lookup's body is coming in → working, idle, ending.
+        case collecting
+        /// A lookup is under way → idle, ending.
+        case working
+        /// The router has a request → idle when both sides ended, ending.
+        case routing(requestEnded: Bool, answerEnded: Bool)
+        /// The last answer is written or nothing more will be: what still comes in is dropped.
+        case ending
+    }
+
+    let room: LoopRoom
+    private(set) var phase = Phase.idle
+    /// When the phase began.
+    private(set) var since = NIODeadline.now()
+    private let start: ConnectionStart
+    private lazy var call = LookupCall(room: room, handler: self)
+    private var context: ChannelHandlerContext?
+    /// The context of the encoder, before which answers of the fast lane enter as bytes.
+    private var encoder: ChannelHandlerContext?
+
+    // Of the request under way.
+    private var contentLength: Int?
+    private var requestID = ""
+    private var label = RouteLabel.other
+    private var isKeptAlive = true
+    private var bodyBytes = 0
+    private var hasAnswerBegun = false
+
+    // Of what comes after it.
+    private var waiting = CircularBuffer<(part: HTTPServerRequestPart, at: NIODeadline)>(initialCapacity: 0)
+    private var isResuming = false
+    private var isReadHeld = false
+    private var heldEvents: [Any] = []
+    private var heldError: (any Error)?
+    private var isUnwritableSince: NIODeadline?
+
+    init(room: LoopRoom, start: ConnectionStart) {
+        self.room = room
+        self.start = start
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        encoder = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
+        room.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        room.remove(self)
+        call.abandon()
+        self.context = nil
+        encoder = nil
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        enter(.ending)
+        call.abandon()
+        waiting.removeAll()
+        context.fireChannelInactive()
+    }
+
+    // MARK: Requests
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let part = unwrapInboundIn(data)
+        guard waiting.isEmpty, !isResuming else {
+            waiting.append((part, .now()))
+            return
+        }
+        if !take(part, at: nil, context) { waiting.append((part, .now())) }
+    }
+
+    /// `false` when the part has to wait for the end of the request under way.
+    private func take(_ part: HTTPServerRequestPart, at arrival: NIODeadline?, _ context: ChannelHandlerContext) -> Bool
+    {
+        switch phase {
+        case .idle:
+            if case .head(let head) = part { begin(head, at: arrival, context) }
+        case .collecting: collect(part)
+        case .routing(requestEnded: false, let answerEnded): route(part, answerEnded: answerEnded, context)
+        case .ending: break
+        case .working, .routing: return false
+        }
+        return true
+    }
+
+    private func begin(_ head: HTTPRequestHead, at arrival: NIODeadline?, _ context: ChannelHandlerContext) {
+        let now = NIODeadline.now()
+        let arrivedAt = start.firstByteAt ?? arrival ?? now
+        start.firstByteAt = nil
+        start.bytes = 0
+        let fields = HeadFields(head.headers)
+        contentLength = fields.contentLength
+        requestID = fields.requestID ?? room.ids.next()
+        isKeptAlive = head.isKeepAlive
+        bodyBytes = 0
+        hasAnswerBegun = false
+        let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
+        label = route?.label ?? RouteLabel(path: head.uri)
+        if let fault = fields.fault { return refuse(fault.problem, fault.words) }
+        if let length = fields.contentLength, length > room.settings.bodyBytes {
+            return refuse(.bodyTooLarge, "the body has \(length) bytes; the limit is \(room.settings.bodyBytes)")
+        }
+        if fields.expectsContinue { writeContinue() }
+        guard let route else {
+            room.serving.metrics.inFlight.add(1)
+            enter(.routing(requestEnded: false, answerEnded: false), at: now)
+            context.fireChannelRead(wrapInboundOut(.head(head)))
+            return
+        }
+        call.begin(route, arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
+        enter(.collecting, at: now)
+    }
+
+    private func collect(_ part: HTTPServerRequestPart) {
+        switch part {
+        case .head: break
+        case .body(let bytes):
+            bodyBytes += bytes.readableBytes
+            guard bodyBytes <= room.settings.bodyBytes else {
+                return refuse(.bodyTooLarge, "the body is over \(room.settings.bodyBytes) bytes")
+            }
+            call.append(bytes, expecting: contentLength)
+        case .end:
+            enter(.working)
+            call.run()
+        }
+    }
+
+    private func route(_ part: HTTPServerRequestPart, answerEnded: Bool, _ context: ChannelHandlerContext) {
+        switch part {
+        case .head: break
+        case .body(let bytes):
+            bodyBytes += bytes.readableBytes
+            if bodyBytes > room.settings.bodyBytes {
+                guard !hasAnswerBegun else { return end(context) }
+                return refuse(.bodyTooLarge, "the body is over \(room.settings.bodyBytes) bytes")
+            }
+        case .end:
+            enter(.routing(requestEnded: true, answerEnded: answerEnded))
+        }
+        context.fireChannelRead(wrapInboundOut(part))
+        if case .routing(requestEnded: true, answerEnded: true) = phase { requestEnded() }
+    }
+
+    // MARK: Answers
+
+    /// Answers the lookup under way: `buffer` began with `AnswerHead.begin`, the body stands behind it.
+    func answer(
+        _ status: Int, _ kind: AnswerHead.Kind = .json, retryAfterSeconds: Int? = nil, _ buffer: inout ByteBuffer
+    ) {
+        guard case .working = phase else { return }
+        write(status, kind, closing: !isKeptAlive, retryAfterSeconds: retryAfterSeconds, &buffer)
+        if case .working = phase { requestEnded() }
+    }
+
+    private func write(
+        _ status: Int, _ kind: AnswerHead.Kind, closing: Bool, retryAfterSeconds: Int?, _ buffer: inout ByteBuffer
+    ) {
+        let closes = closing || room.serving.isDraining
+        let head = AnswerHead(
+            status: status, kind: kind, requestID: requestID, closes: closes, retryAfterSeconds: retryAfterSeconds)
+        head.finish(&buffer, date: room.date)
+        room.serving.metrics.answered(label, status)
+        guard let encoder else { return }
+        guard closes else { return encoder.writeAndFlush(NIOAny(buffer), promise: nil) }
+        enter(.ending)
+        let written = encoder.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { [self] _ in context?.close(promise: nil) }
+        encoder.writeAndFlush(NIOAny(buffer), promise: written)
+    }
+
+    /// Answers without reading the rest of the request, and ends the connection.
+    private func refuse(_ problem: Problem, _ words: String) {
+        let isFeast = label == .feastLookup
+        let error = isFeast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words)
+        var buffer = room.takeBuffer()
+        AnswerHead.begin(&buffer)
+        buffer.writeImmutableBuffer(error.body)
+        let head = AnswerHead(
+            status: error.status, kind: isFeast ? .json : .problem, requestID: requestID, closes: true)
+        head.finish(&buffer, date: room.date)
+        room.serving.metrics.answered(label, error.status)
+        if case .routing = phase { room.serving.metrics.inFlight.add(-1) }
+        enter(.ending)
+        call.abandon()
+        waiting.removeAll()
+        encoder?.writeAndFlush(NIOAny(buffer), promise: nil)
+        room.giveBack(buffer)
+        // Closing both ways now would reset the connection under an answer the client has not read: it still sends.
+        context?.close(mode: .output, promise: nil)
+        context?.read()
+    }
+
+    private func writeContinue() {
+        guard let encoder else { return }
+        encoder.writeAndFlush(NIOAny(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard case .routing(let requestEnded, _) = phase else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        switch unwrapOutboundIn(data) {
+        case .head(var head):
+            hasAnswerBegun = true
+            if room.serving.isDraining { isKeptAlive = false }
+            if !isKeptAlive { head.headers.replaceOrAdd(name: "connection", value: "close") }
+            head.headers.replaceOrAdd(name: "x-request-id", value: requestID)
+            room.serving.metrics.answered(label, Int(head.status.code))
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body:
+            context.write(data, promise: promise)
+        case .end:
+            finishRouted(data, requestEnded: requestEnded, promise, context)
+        }
+    }
+
+    private func finishRouted(
+        _ data: NIOAny, requestEnded: Bool, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext
+    ) {
+        room.serving.metrics.inFlight.add(-1)
+        guard isKeptAlive else {
+            enter(.ending)
+            let written = promise ?? context.eventLoop.makePromise(of: Void.self)
+            written.futureResult.assumeIsolated().whenComplete { [self] _ in self.context?.close(promise: nil) }
+            context.writeAndFlush(data, promise: written)
+            return
+        }
+        enter(.routing(requestEnded: requestEnded, answerEnded: true))
+        context.writeAndFlush(data, promise: promise)
+        if case .routing(requestEnded: true, answerEnded: true) = phase { self.requestEnded() }
+    }
+
+    // MARK: From one request to the next
+
+    private func requestEnded() {
+        enter(.idle)
+        resume()
+    }
+
+    /// Goes on with what waited, until the next request that takes its time.
+    private func resume() {
+        guard !isResuming, let context else { return }
+        isResuming = true
+        while let (part, arrival) = waiting.first, isUnwritableSince == nil, take(part, at: arrival, context) {
+            if !waiting.isEmpty { waiting.removeFirst() }
+        }
+        isResuming = false
+        if case .idle = phase, waiting.isEmpty { releaseHeld(context) }
+        readIfWanted(context)
+    }
+
+    private func enter(_ phase: Phase, at now: NIODeadline = .now()) {
+        if case .ending = self.phase { return }
+        self.phase = phase
+        since = now
+        if case .idle = phase { start.awaitsHead = true } else { start.awaitsHead = false }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if case .ending = phase { return context.read() }
+        guard waiting.isEmpty, isUnwritableSince == nil else {
+            isReadHeld = true
+            return
+        }
+        context.read()
+    }
+
+    private func readIfWanted(_ context: ChannelHandlerContext) {
+        guard isReadHeld, waiting.isEmpty, isUnwritableSince == nil else { return }
+        isReadHeld = false
+        context.read()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        isUnwritableSince = context.channel.isWritable ? nil : isUnwritableSince ?? .now()
+        context.fireChannelWritabilityChanged()
+        if isUnwritableSince == nil { resume() }
+    }
+
+    // MARK: Ends
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .ending = phase {
+            if case ChannelEvent.inputClosed? = event as? ChannelEvent { context.close(promise: nil) }
+            return
+        }
+        // What is under way and what waits comes first: behind these events the connection is closed.
+        if case .idle = phase, waiting.isEmpty { return context.fireUserInboundEventTriggered(event) }
+        if case .routing = phase, waiting.isEmpty { return context.fireUserInboundEventTriggered(event) }
+        guard heldEvents.count < 4 else { return }
+        heldEvents.append(event)
+        // The rest of a body will never come.
+        if case .collecting = phase, waiting.isEmpty, case ChannelEvent.inputClosed? = event as? ChannelEvent {
+            end(context)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if case .ending = phase { return }
+        if case .idle = phase, waiting.isEmpty { return fail(error, context) }
+        switch phase {
+        case .collecting: fail(error, context)
+        case .routing(requestEnded: false, _) where !hasAnswerBegun: fail(error, context)
+        default: heldError = heldError ?? error
+        }
+    }
+
+    private func releaseHeld(_ context: ChannelHandlerContext) {
+        if let error = heldError { return fail(error, context) }
+        let events = heldEvents
+        heldEvents = []
+        for event in events { context.fireUserInboundEventTriggered(event) }
+    }
+
+    /// What came is not HTTP, or the socket failed.
+    private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
+        guard let error = error as? HTTPParserError else { return end(context) }
+        if case .idle = phase {
+            label = .other
+            requestID = room.ids.next()
+        }
+        switch error {
+        case .headerOverflow: refuse(.headersTooLarge, "the headers are over the limit")
+        case .closedConnection, .invalidEOFState: end(context)
+        default: refuse(.malformed, "the request is not HTTP/1.1")
+        }
+    }
+
+    /// Closes at once; what is under way is given up.
+    func end() {
+        if let context { end(context) }
+    }
+
+    private func end(_ context: ChannelHandlerContext) {
+        if case .routing(_, answerEnded: false) = phase { room.serving.metrics.inFlight.add(-1) }
+        enter(.ending)
+        call.abandon()
+        waiting.removeAll()
+        context.close(promise: nil)
+    }
+
+    /// Whether a request is under way.
+    var isBusy: Bool {
+        switch phase {
+        case .idle: !waiting.isEmpty
+        case .ending: false
+        case .collecting, .working, .routing: true
+        }
+    }
+
+    /// Looks whether the client keeps the connection waiting; called by the loop's room a few times a second.
+    func check(at now: NIODeadline) {
+        let settings = room.settings
+        if let since = isUnwritableSince, now - since > settings.writeTimeout { return end() }
+        switch phase {
+        case .idle:
+            if let first = start.firstByteAt {
+                if now - first > settings.requestTimeout { refuse(.tooSlow, "the head took too long") }
+                if start.bytes > settings.headerBytes * 2 { refuse(.headersTooLarge, "the headers are over the limit") }
+            } else if now - since > settings.idleTimeout {
+                end()
+            }
+        case .collecting, .routing(requestEnded: false, answerEnded: _):
+            guard now - since > settings.requestTimeout else { return }
+            if hasAnswerBegun { end() } else { refuse(.tooSlow, "the body took too long") }
+        case .ending:
+            if now - since > settings.lingerTimeout { context?.close(promise: nil) }
+        case .working, .routing: break
+        }
+    }
+}
+
+extension Problem {
+    static let malformed = Problem(status: 400, type: "malformed-request", title: "The request is malformed")
+    static let tooSlow = Problem(status: 408, type: "request-timeout", title: "The request took too long")
+}

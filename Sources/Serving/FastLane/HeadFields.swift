@@ -1,0 +1,80 @@
+import NIOCore
+import NIOHTTP1
+
+/// What the server itself needs of a request's headers, read in one pass.
+struct HeadFields {
+    /// Why a request can't be taken as it is.
+    enum Fault: Hashable {
+        case timeout
+        case expectation
+        case encoding
+
+        var problem: Problem {
+            switch self {
+            case .timeout: .invalidTimeout
+            case .expectation: Problem(status: 417, type: "expectation-failed", title: "The expectation can't be met")
+            case .encoding: Problem(status: 415, type: "unsupported-encoding", title: "The body is encoded")
+            }
+        }
+
+        var words: String {
+            switch self {
+            case .timeout: "X-Request-Timeout-Ms is a whole number from 1 to 600000"
+            case .expectation: "only 100-continue can be expected"
+            case .encoding: "a body is taken without Content-Encoding only"
+            }
+        }
+    }
+
+    /// The length that the head announces.
+    private(set) var contentLength: Int?
+    /// The smallest budget asked for, in milliseconds.
+    private(set) var timeoutMilliseconds: Int64?
+    private(set) var requestID: String?
+    /// The client waits for a word before it sends the body.
+    private(set) var expectsContinue = false
+    private(set) var fault: Fault?
+
+    init(_ headers: HTTPHeaders) {
+        for (name, value) in headers {
+            // The length sorts out all but a few names before any comparison.
+            switch name.utf8.count {
+            case 6 where Self.isSame(name, "expect"):
+                expectsContinue = Self.isSame(value, "100-continue")
+                if !expectsContinue { fault = .expectation }
+            case 12 where Self.isSame(name, "x-request-id"):
+                if requestID == nil, RequestHeaders.isRequestID(value) { requestID = value }
+            case 14 where Self.isSame(name, "content-length"): contentLength = Int(value)
+            case 16 where Self.isSame(name, "content-encoding"):
+                if !Self.isSame(value, "identity") { fault = .encoding }
+            case 20 where Self.isSame(name, "x-request-timeout-ms"): readTimeout(value)
+            default: break
+            }
+        }
+    }
+
+    /// Of several the smallest counts.
+    private mutating func readTimeout(_ value: String) {
+        do {
+            guard let milliseconds = try RequestHeaders.timeoutMilliseconds(value) else { return }
+            timeoutMilliseconds = min(timeoutMilliseconds ?? .max, milliseconds)
+        } catch {
+            fault = .timeout
+        }
+    }
+
+    /// Compares ASCII without regard to case; `lowercase` is in lower case.
+    static func isSame(_ text: String, _ lowercase: StaticString) -> Bool {
+        let bytes = text.utf8
+        guard bytes.count == lowercase.utf8CodeUnitCount else { return false }
+        return lowercase.withUTF8Buffer { expected in
+            var index = 0
+            for byte in bytes {
+                let lowered = byte &- UInt8(ascii: "A") < 26 ? byte | 0x20 : byte
+                guard unsafe lowered == expected[index] else { return false }
+                index += 1
+            }
+            return true
+        }
+    }
+}

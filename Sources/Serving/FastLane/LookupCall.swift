@@ -1,0 +1,304 @@
+import FeatureModel
+import Glibc
+import NIOCore
+import OnlineStore
+import RedisClient
+import Resilience
+
+/// The lookup that a connection has under way: from the body to the answer. Of one connection, on its loop; used again
+/// for each request, since a connection has one at a time.
+final class LookupCall: RedisLaneReceiver {
+    /// What is asked of the store.
+    private struct Question {
+        let cached: CachedPlan
+        let request: LookupRequestBody
+        let entities: EntityColumns
+        let keys: LookupKeys
+    }
+
+    /// A call of the store.
+    private enum Reading {
+        case none
+        case lane(token: UInt64, Breaker.Permit)
+        /// Through the store's own calls, in a task; whichever comes first, its answer or the timer, counts.
+        case task(Task<Void, Never>, Scheduled<Void>, Breaker.Permit)
+    }
+
+    private let room: LoopRoom
+    private unowned let handler: FastLaneHandler
+    private(set) var route = LookupRoute.lookup
+    private var arrivedAt = NIODeadline.now()
+    private var deadline = NIODeadline.now()
+    private var body = ByteBuffer()
+    private var question: Question?
+    private var reading = Reading.none
+    private var rows = PackedRows(count: 0)
+    /// Counts calls of the store, so that the answer to one that was given up is known as such.
+    private var serial: UInt64 = 0
+
+    init(room: LoopRoom, handler: FastLaneHandler) {
+        self.room = room
+        self.handler = handler
+    }
+
+    // MARK: The request
+
+    func begin(_ route: LookupRoute, arrivedAt: NIODeadline, timeoutMilliseconds: Int64?) {
+        self.route = route
+        self.arrivedAt = arrivedAt
+        let asked = timeoutMilliseconds.map { TimeAmount.milliseconds($0) } ?? room.settings.timeout
+        deadline = arrivedAt + min(asked, room.settings.maximumTimeout)
+    }
+
+    /// Adds to the body. `expecting` is what the head announced.
+    func append(_ bytes: ByteBuffer, expecting: Int?) {
+        guard body.readableBytes > 0 else { return body = bytes }
+        var bytes = bytes
+        if let expecting, body.writableBytes < bytes.readableBytes {
+            body.reserveCapacity(minimumWritableBytes: max(0, expecting - body.readableBytes))
+        }
+        body.writeBuffer(&bytes)
+    }
+
+    /// The body is complete.
+    func run() {
+        do {
+            let question = try ask()
+            self.question = question
+            body = ByteBuffer()
+            read(question)
+        } catch let error as WireError {
+            fail(route == .feast ? ErrorBody.feast(error, request: body) : ErrorBody.problem(error))
+        } catch let error as LookupError {
+            fail(error)
+        } catch LookupFault.feast(let fault) {
+            fail(ErrorBody.feast(fault))
+        } catch LookupFault.noCatalog {
+            fail(.unavailable, "there is no catalog to serve yet", retryAfterSeconds: 1)
+        } catch {
+            fail(.internalError, "the request could not be read")
+        }
+    }
+
+    private func ask() throws -> Question {
+        let request =
+            switch route {
+            case .lookup: try LookupParser.lookup(body, limits: room.limits)
+            case .feast: try LookupParser.feast(body, limits: room.limits)
+            }
+        let cached = try room.plan(for: request, in: body, route: route)
+        let reader = EntityReader(cached.keyColumns, limits: room.limits)
+        let values = try route == .lookup ? reader.rows(body, request) : reader.columns(body, request)
+        let entities = EntityColumns(values)
+        // Both are far below the root of what an Int holds, by their own limits.
+        guard values.count * cached.plan.features.count <= room.settings.values else {
+            throw LookupError(
+                "\(values.count) entities × \(cached.plan.features.count) features are over the limit of "
+                    + "\(room.settings.values) values", code: .tooLarge)
+        }
+        return Question(
+            cached: cached, request: request, entities: entities, keys: try LookupKeys(cached.plan, entities))
+    }
+
+    // MARK: The store
+
+    private func read(_ question: Question) {
+        rows.reset(count: question.keys.rowCount)
+        serial &+= 1
+        guard question.keys.rowCount > 0 else { return finish() }
+        let now = NIODeadline.now()
+        // The answer takes time to be written, too.
+        let latest = deadline - room.settings.reserve
+        guard now < latest else { return fail(question, "the time of the request was over before the store was asked") }
+        guard let permit = room.serving.gate.admit() else {
+            return fail(question, "the store fails, and is left alone for a while")
+        }
+        guard let lane = room.lane else { return readInTask(question, permit, until: latest) }
+        var request = room.takeRequestBuffer()
+        let commands = question.keys.writeMGET(question.cached.plan, into: &request)
+        // A lane may refuse before it returns; then the reading is over already.
+        let serial = serial
+        reading = .lane(token: 0, permit)
+        let token = lane.read(
+            request, commands: commands, keys: question.keys.rowCount, deadline: latest, receiver: self)
+        room.giveBackRequest(request)
+        if serial == self.serial, case .lane = reading { reading = .lane(token: token, permit) }
+    }
+
+    func laneReceived(_ index: Int, _ bytes: UnsafeRawBufferPointer?) {
+        unsafe rows.set(index, bytes)
+    }
+
+    func laneFinished(_ error: RedisError?) {
+        guard case .lane(_, let permit) = reading, let question else { return }
+        reading = .none
+        if let error {
+            room.serving.gate.finished(permit, outcome(of: error))
+            room.serving.metrics.storeFailed(StoreError(error).code)
+            rows.failRest(question.cached.plan, question.keys, reason: error.shortWords)
+        } else {
+            room.serving.gate.finished(permit, .success)
+        }
+        finish()
+    }
+
+    private func outcome(of error: RedisError) -> Breaker.Outcome {
+        switch error.code {
+        case .connectionFailed, .connectionClosed, .malformedReply, .errorReply: .failure
+        // A request that had little time left says nothing about the store.
+        case .deadlineExceeded: deadline - arrivedAt >= room.settings.timeout ? .failure : .ignored
+        case .overloaded, .cancelled, .requestTooLarge, .replyTooLarge, .invalidConfiguration, .clientClosed: .ignored
+        }
+    }
+
+    private func readInTask(_ question: Question, _ permit: Breaker.Permit, until latest: NIODeadline) {
+        let serial = serial
+        let lookup = FeatureLookup(room.serving.store)
+        let (plan, keys, loop) = (question.cached.plan, question.keys, room.eventLoop)
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        let task = Task {
+            let rows = await lookup.read(plan, keys)
+            loop.execute { bound.value.taskFinished(rows, serial) }
+        }
+        let timer = loop.assumeIsolated().scheduleTask(deadline: latest) { [self] in taskIsLate(serial) }
+        reading = .task(task, timer, permit)
+    }
+
+    private func taskFinished(_ rows: PackedRows, _ serial: UInt64) {
+        guard serial == self.serial, case .task(_, let timer, let permit) = reading, let question else { return }
+        timer.cancel()
+        reading = .none
+        self.rows = rows
+        let isFailed = !rows.failures(in: question.cached.plan).isEmpty
+        if isFailed { room.serving.metrics.storeFailed(.unavailable) }
+        room.serving.gate.finished(permit, isFailed ? .failure : .success)
+        finish()
+    }
+
+    private func taskIsLate(_ serial: UInt64) {
+        guard serial == self.serial, case .task(let task, _, let permit) = reading, let question else { return }
+        task.cancel()
+        reading = .none
+        room.serving.metrics.storeFailed(.deadlineExceeded)
+        room.serving.gate.finished(permit, deadline - arrivedAt >= room.settings.timeout ? .failure : .ignored)
+        fail(question, "the store did not answer in time")
+    }
+
+    /// The client is gone: nobody wants the answer.
+    func abandon() {
+        body = ByteBuffer()
+        guard question != nil else { return }
+        switch reading {
+        case .none: break
+        case .lane(let token, let permit):
+            room.lane?.abandon(token)
+            room.serving.gate.finished(permit, .ignored)
+        case .task(let task, let timer, let permit):
+            task.cancel()
+            timer.cancel()
+            room.serving.gate.finished(permit, .ignored)
+        }
+        reading = .none
+        question = nil
+        serial &+= 1
+        ended(.abandoned)
+    }
+
+    // MARK: The answer
+
+    /// Answers with every value FAILED.
+    private func fail(_ question: Question, _ reason: String) {
+        rows.failRest(question.cached.plan, question.keys, reason: reason)
+        finish()
+    }
+
+    private func finish() {
+        guard let question else { return }
+        var buffer = room.takeBuffer()
+        AnswerHead.begin(&buffer)
+        do {
+            let counts = try encode(question, into: &buffer)
+            self.question = nil
+            question.cached.count(counts)
+            ended(rows.failures(in: question.cached.plan).isEmpty ? .ok : .degraded)
+            handler.answer(200, .json, &buffer)
+            room.giveBack(buffer)
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func encode(_ question: Question, into buffer: inout ByteBuffer) throws(LookupError) -> LookupCounts {
+        let now = Self.microseconds()
+        switch route {
+        case .lookup:
+            return try LookupEncoder.lookup(
+                question.cached.plan, question.keys, &rows, now: now, ages: question.request.ages, into: &buffer)
+        case .feast:
+            var options = LookupEncoder.FeastOptions()
+            options.fullFeatureNames = question.request.fullFeatureNames
+            options.statuses = room.serving.settings.imitatesFeast ? .feast : .honest
+            options.versionMetadata = question.request.versionMetadata
+            return try LookupEncoder.feast(
+                question.cached.plan, question.keys, &rows, entities: question.entities, now: now, options: options,
+                into: &buffer)
+        }
+    }
+
+    private func fail(_ error: LookupError) {
+        switch error.code {
+        case .tooLarge: fail(.limitExceeded, error.description)
+        case .unknownFeature: fail(.notFound, error.description)
+        case .wrongRequest: fail(.invalidRequest, error.description)
+        case .nameCollision:
+            guard let question else { return fail(.invalidRequest, error.description) }
+            let isFull = question.request.fullFeatureNames
+            let features = FeatureSelection.collisions(in: question.cached.plan.features, fullFeatureNames: isFull)
+            fail(ErrorBody.feast(.nameCollision(features, fullFeatureNames: isFull)))
+        }
+    }
+
+    private func fail(_ problem: Problem, _ words: String, retryAfterSeconds: Int? = nil) {
+        let answer = route == .feast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words)
+        fail(answer, retryAfterSeconds: retryAfterSeconds)
+    }
+
+    private func fail(_ answer: ErrorAnswer, retryAfterSeconds: Int? = nil) {
+        body = ByteBuffer()
+        question = nil
+        var buffer = room.takeBuffer()
+        AnswerHead.begin(&buffer)
+        buffer.writeImmutableBuffer(answer.body)
+        ended(answer.status == 503 ? .refused : .invalid)
+        handler.answer(
+            answer.status, answer.contentType == ErrorBody.problemType ? .problem : .json,
+            retryAfterSeconds: retryAfterSeconds, &buffer)
+        room.giveBack(buffer)
+    }
+
+    private func ended(_ outcome: LookupOutcome) {
+        room.serving.metrics.lookupEnded(route, outcome, after: .now() - arrivedAt)
+    }
+
+    /// Microseconds since 1970.
+    private static func microseconds() -> Int64 {
+        var time = timespec()
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+    }
+}
+
+extension RedisError {
+    /// What a client is told: nothing of the server's own words.
+    fileprivate var shortWords: String {
+        switch code {
+        case .deadlineExceeded: "the store did not answer in time"
+        case .connectionFailed: "the store can't be reached"
+        case .connectionClosed: "the connection to the store broke"
+        case .overloaded: "too many reads wait for the store"
+        case .errorReply: "the store refused to answer"
+        case .malformedReply, .replyTooLarge, .requestTooLarge, .cancelled, .invalidConfiguration, .clientClosed:
+            "the store can't be read"
+        }
+    }
+}

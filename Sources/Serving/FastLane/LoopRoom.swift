@@ -1,0 +1,137 @@
+import Logging
+import NIOCore
+import OnlineStore
+import RedisClient
+import Telemetry
+
+/// What the connections of one event loop share: the connection to the store, compiled plans, buffers, the date. Made and
+/// used on its loop.
+final class LoopRoom {
+    /// How often connections are looked at and the date is made.
+    private static let tick = TimeAmount.milliseconds(200)
+    /// A buffer that grew beyond this isn't kept.
+    private static let keptBufferBytes = 1 << 20
+
+    let eventLoop: any EventLoop
+    let serving: ServingContext
+    let settings: LoopSettings
+    let limits: WireLimits
+    var ids = RequestIDs()
+    var plans: PlanCache
+    private(set) var date = HTTPDate.now
+    private(set) var lane: RedisLane?
+    private var spareBuffer = ByteBuffer()
+    private var spareRequest = ByteBuffer()
+    private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
+    private var ticker: RepeatedTask?
+
+    init(_ serving: ServingContext, eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        self.serving = serving
+        settings = LoopSettings(serving.settings)
+        limits = WireLimits(serving.settings)
+        plans = PlanCache(seed: .random(in: 0 ... .max))
+        if let configuration = serving.laneConfiguration {
+            do {
+                lane = try RedisLane(configuration, eventLoop: eventLoop)
+                lane?.connect()
+            } catch {
+                serving.logger.error("no connection to the store can be made", metadata: ["error": "\(error)"])
+            }
+        }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        ticker = eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) { _ in bound.value.passed() }
+    }
+
+    private func passed() {
+        let now = HTTPDate.now
+        if now.seconds != date.seconds { date = now }
+        let instant = NIODeadline.now()
+        let isOver = serving.isOverdue
+        for handler in connections.values {
+            if isOver { handler.end() } else { handler.check(at: instant) }
+        }
+    }
+
+    /// Closes the connection to the store and stops the clock; lookups of connections that are still open fail.
+    func close() {
+        ticker?.cancel()
+        ticker = nil
+        for handler in connections.values { handler.end() }
+        lane?.close()
+        lane = nil
+    }
+
+    // MARK: Connections
+
+    func add(_ handler: FastLaneHandler) {
+        connections[ObjectIdentifier(handler)] = handler
+        serving.metrics.connections.add(1)
+    }
+
+    func remove(_ handler: FastLaneHandler) {
+        guard connections.removeValue(forKey: ObjectIdentifier(handler)) != nil else { return }
+        serving.metrics.connections.add(-1)
+    }
+
+    // MARK: Buffers
+
+    /// A buffer to write an answer into; give it back after the write, so that the next answer needs no memory of its own.
+    func takeBuffer() -> ByteBuffer {
+        let buffer = spareBuffer
+        spareBuffer = ByteBuffer()
+        return buffer
+    }
+
+    func giveBack(_ buffer: ByteBuffer) {
+        if buffer.capacity <= Self.keptBufferBytes { spareBuffer = buffer }
+    }
+
+    /// An empty buffer to write commands into; give it back when the lane has it.
+    func takeRequestBuffer() -> ByteBuffer {
+        var buffer = spareRequest
+        spareRequest = ByteBuffer()
+        buffer.clear()
+        return buffer
+    }
+
+    func giveBackRequest(_ buffer: ByteBuffer) {
+        if buffer.capacity <= Self.keptBufferBytes { spareRequest = buffer }
+    }
+}
+
+/// The settings that handlers look at, in the loop's own units.
+struct LoopSettings {
+    let timeout: TimeAmount
+    let maximumTimeout: TimeAmount
+    let reserve: TimeAmount
+    let headerBytes: Int
+    let bodyBytes: Int
+    let values: Int
+    let requestTimeout: TimeAmount
+    let idleTimeout: TimeAmount
+    let writeTimeout: TimeAmount
+    /// How long a connection that is ended may go on sending what nobody reads.
+    let lingerTimeout = TimeAmount.seconds(2)
+
+    init(_ settings: ServerSettings) {
+        timeout = TimeAmount(settings.timeout)
+        maximumTimeout = TimeAmount(settings.maximumTimeout)
+        reserve = TimeAmount(settings.reserve)
+        headerBytes = settings.headerBytes
+        bodyBytes = settings.bodyBytes
+        values = settings.values
+        requestTimeout = TimeAmount(settings.requestTimeout)
+        idleTimeout = TimeAmount(settings.idleTimeout)
+        writeTimeout = TimeAmount(settings.writeTimeout)
+    }
+}
+
+extension WireLimits {
+    init(_ settings: ServerSettings) {
+        self.init()
+        bodyBytes = settings.bodyBytes
+        entities = settings.entities
+        features = settings.features
+    }
+}

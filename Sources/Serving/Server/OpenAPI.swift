@@ -1,0 +1,98 @@
+/// The description of the listener's routes, OpenAPI 3.1.
+package enum OpenAPI {
+    /// The JSON of `/openapi.json`.
+    package static let document = """
+        {"openapi":"3.1.0","info":{"title":"Tidemark","version":"0.1.0","description":"Feature lookups of a Tidemark \
+        serving daemon."},"paths":{\(paths.joined(separator: ","))},"components":{\(components)}}
+        """
+
+    private static let paths = [
+        lookup, feastLookup,
+        get(
+            "/health", "feastHealth", "Whether traffic may come, as Feast's server says it.", body: nil, notReady: true),
+        get("/livez", "live", "Whether the process runs. Knows of no dependency.", body: "text/plain"),
+        get(
+            "/readyz", "ready", "Whether traffic may come; the body says `degraded` while answers are.",
+            parameters: verbose, body: "text/plain", notReady: true),
+        get("/v2/health/live", "v2Live", "As /livez, in the words of the Open Inference Protocol.", body: json),
+        get(
+            "/v2/health/ready", "v2Ready", "As /readyz, in the words of the Open Inference Protocol.", body: json,
+            notReady: true),
+        get("/metrics", "metrics", "Prometheus text 0.0.4, or OpenMetrics 1.0 by Accept.", body: "text/plain"),
+        get("/openapi.json", "openapi", "This document.", body: json),
+    ]
+
+    private static let json = "application/json"
+
+    private static let verbose =
+        "{\"name\":\"verbose\",\"in\":\"query\",\"required\":false,\"schema\":{\"type\":\"string\"},"
+        + "\"description\":\"Lists every check.\"}"
+
+    private static let lookup = """
+        "/v1/lookup":{"post":{"operationId":"lookup","summary":"Features of entities, a row an entity.",\
+        "parameters":[\(headers)],"requestBody":{"required":true,"content":{"application/json":{"schema":\
+        {"$ref":"#/components/schemas/LookupRequest"}}}},"responses":{"200":{"description":"One row an entity, in the \
+        order asked. Statuses stand where some value is not PRESENT.","content":{"application/json":{"schema":\
+        {"$ref":"#/components/schemas/LookupAnswer"}}}},\(problems)}}}
+        """
+
+    private static let feastLookup = """
+        "/get-online-features":{"post":{"operationId":"getOnlineFeatures","summary":"Feast's read route.",\
+        "parameters":[\(headers)],"requestBody":{"required":true,"content":{"application/json":{"schema":\
+        {"$ref":"#/components/schemas/FeastRequest"}}}},"responses":{"200":{"description":"One column a feature.",\
+        "content":{"application/json":{"schema":{"$ref":"#/components/schemas/FeastAnswer"}}}},\
+        "400":{"description":"The request doesn't fit.","content":{"application/json":{"schema":{}}}},\
+        "404":{"description":"There is no such view, feature or service.","content":{"application/json":{"schema":{}}}},\
+        "413":{"description":"The body is too large.","content":{"application/json":{"schema":{}}}},\
+        "422":{"description":"The request doesn't fit, or exceeds a limit.","content":{"application/json":{"schema":{}}}},\
+        "503":{"description":"The daemon is at its limit, or has no catalog yet.",\
+        "content":{"application/json":{"schema":{}}}}}}}
+        """
+
+    private static let headers = """
+        {"name":"X-Request-Timeout-Ms","in":"header","required":false,"description":"The budget in milliseconds; what \
+        is not there by then is FAILED in the answer.","schema":{"type":"integer","minimum":1,"maximum":600000}},\
+        {"name":"X-Request-Id","in":"header","required":false,"description":"Comes back in the answer.",\
+        "schema":{"type":"string","maxLength":128}}
+        """
+
+    private static let problems = ["400", "404", "408", "413", "415", "422", "431", "503"].map { status in
+        "\"\(status)\":{\"$ref\":\"#/components/responses/Problem\"}"
+    }.joined(separator: ",")
+
+    private static let components = """
+        "responses":{"Problem":{"description":"An error (RFC 9457).","content":{"application/problem+json":{"schema":\
+        {"$ref":"#/components/schemas/Problem"}}}}},"schemas":{"Problem":{"type":"object","required":["type","title",\
+        "status","detail"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},\
+        "detail":{"type":"string"},"errors":{"type":"array","items":{"type":"object","required":["pointer","detail"],\
+        "properties":{"pointer":{"type":"string"},"detail":{"type":"string"}}}}}},\
+        "Status":{"enum":["PRESENT","NULL_VALUE","NOT_FOUND","OUTSIDE_MAX_AGE","DEFAULTED","FAILED"]},\
+        "LookupRequest":{"type":"object","required":["entities"],"additionalProperties":false,"properties":{\
+        "features":{"type":"array","minItems":1,"items":{"type":"string","pattern":"^[^:]+:[^:]+$"}},\
+        "service":{"type":"string"},"entities":{"type":"array","items":{"type":"object"}},"ages":{"type":"boolean"}}},\
+        "LookupAnswer":{"type":"object","required":["features","rows","versions"],"properties":{"features":\
+        {"type":"array","items":{"type":"string"}},"rows":{"type":"array","items":{"type":"object","required":["values"],\
+        "properties":{"values":{"type":"array"},"statuses":{"type":"array","items":{"$ref":"#/components/schemas/Status"}},\
+        "ages":{"type":"array","items":{"type":["number","null"]}}}}},"versions":{"type":"object",\
+        "additionalProperties":{"type":"integer"}},"degraded":{"type":"object"}}},\
+        "FeastRequest":{"type":"object","required":["entities"],"properties":{"entities":{"type":"object",\
+        "additionalProperties":{"type":"array"}},"features":{"type":"array","items":{"type":"string"}},\
+        "feature_service":{"type":["string","null"]},"full_feature_names":{"type":"boolean"},\
+        "include_feature_view_version_metadata":{"type":"boolean"}}},\
+        "FeastAnswer":{"type":"object","required":["results","metadata"],"properties":{"results":{"type":"array","items":\
+        {"type":"object","required":["values","statuses","event_timestamps"],"properties":{"values":{"type":"array"},\
+        "statuses":{"type":"array","items":{"type":"string"}},"event_timestamps":{"type":"array","items":\
+        {"type":"string"}}}}},"metadata":{"type":"object","required":["feature_names"],"properties":{"feature_names":\
+        {"type":"array","items":{"type":"string"}}}}}}}
+        """
+
+    private static func get(
+        _ path: String, _ operation: String, _ summary: String, parameters: String = "", body: String?,
+        notReady: Bool = false
+    ) -> String {
+        let content = body.map { ",\"content\":{\"\($0)\":{\"schema\":{}}}" } ?? ""
+        let more = notReady ? ",\"503\":{\"description\":\"Traffic may not come.\"\(content)}" : ""
+        return "\"\(path)\":{\"get\":{\"operationId\":\"\(operation)\",\"summary\":\"\(summary)\",\"parameters\":"
+            + "[\(parameters)],\"responses\":{\"200\":{\"description\":\"Yes.\"\(content)}\(more)}}}"
+    }
+}

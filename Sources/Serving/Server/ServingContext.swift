@@ -1,0 +1,71 @@
+package import Logging
+import NIOCore
+package import OnlineStore
+package import RedisClient
+import Synchronization
+import Telemetry
+
+/// What all event loops and routes of the serving daemon share.
+package final class ServingContext: Sendable {
+    package let settings: ServerSettings
+    package let metrics: ServingMetrics
+    package let gate: StoreGate
+    package let logger: Logger
+    package let catalog: CatalogWatcher
+    /// Where rows are when no lane reaches them.
+    let store: any OnlineStore
+    /// How each event loop connects to Redis; `nil` for a store that isn't Redis.
+    let laneConfiguration: RedisClient.Configuration?
+    private let draining = Atomic(false)
+    private let overdue = Atomic(false)
+    private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
+
+    package init(
+        settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
+        store: any OnlineStore, lane: RedisClient.Configuration?, logger: Logger
+    ) {
+        self.settings = settings
+        self.metrics = metrics
+        self.gate = gate
+        self.catalog = catalog
+        self.store = store
+        laneConfiguration = lane
+        self.logger = logger
+    }
+
+    /// Whether it is on its way to its end: it takes what still comes, and tells clients to go.
+    package var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+    /// Whether requests under way are ended now.
+    var isOverdue: Bool { overdue.load(ordering: .relaxed) }
+
+    /// Begins the end: not ready from now on.
+    package func beginDrain() {
+        draining.store(true, ordering: .relaxed)
+        metrics.ready.set(false)
+    }
+
+    /// Ends what is still under way.
+    func endDrain() {
+        overdue.store(true, ordering: .relaxed)
+    }
+
+    /// The room of the loop that calls.
+    func room(of eventLoop: any EventLoop) -> LoopRoom {
+        eventLoop.preconditionInEventLoop()
+        let id = ObjectIdentifier(eventLoop)
+        if let room = rooms.withLock({ $0[id] }) { return room.value }
+        let room = LoopRoom(self, eventLoop: eventLoop)
+        let bound = NIOLoopBound(room, eventLoop: eventLoop)
+        rooms.withLock { $0[id] = bound }
+        return room
+    }
+
+    /// Closes every loop's connection to the store.
+    func closeRooms() async {
+        let rooms = self.rooms.withLock { Array($0.values) }
+        for room in rooms {
+            _ = try? await room.eventLoop.submit { room.value.close() }.get()
+        }
+    }
+}

@@ -1,0 +1,108 @@
+import NIOCore
+import OnlineStore
+package import Telemetry
+
+/// The route label of an HTTP request.
+enum RouteLabel: Int, CaseIterable {
+    case lookup, feastLookup, push, write, materialize, materializeIncremental, health, metrics, openAPI, other
+
+    init(path: String) {
+        switch path.prefix(while: { $0 != "?" }) {
+        case "/v1/lookup": self = .lookup
+        case "/get-online-features": self = .feastLookup
+        case "/push": self = .push
+        case "/write-to-online-store": self = .write
+        case "/materialize": self = .materialize
+        case "/materialize-incremental": self = .materializeIncremental
+        case "/health", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready": self = .health
+        case "/metrics": self = .metrics
+        case "/openapi.json": self = .openAPI
+        default: self = .other
+        }
+    }
+
+    var name: String {
+        switch self {
+        case .lookup: "/v1/lookup"
+        case .feastLookup: "/get-online-features"
+        case .push: "/push"
+        case .write: "/write-to-online-store"
+        case .materialize: "/materialize"
+        case .materializeIncremental: "/materialize-incremental"
+        case .health: "health"
+        case .metrics: "/metrics"
+        case .openAPI: "/openapi.json"
+        case .other: "other"
+        }
+    }
+}
+
+/// How a lookup ended.
+enum LookupOutcome: Int, CaseIterable {
+    /// Every view was read.
+    case ok
+    /// Some view could not be read, and the answer says so.
+    case degraded
+    /// The request can't be answered as it is.
+    case invalid
+    /// There was too much to do already.
+    case refused
+    /// The client was gone before the answer.
+    case abandoned
+
+    var name: String {
+        switch self {
+        case .ok: "ok"
+        case .degraded: "degraded"
+        case .invalid: "invalid"
+        case .refused: "refused"
+        case .abandoned: "abandoned"
+        }
+    }
+}
+
+/// The serving daemon's metrics, bound once.
+package final class ServingMetrics: Sendable {
+    package let registry: MetricRegistry
+    /// HTTP requests under way.
+    let inFlight: Gauge
+    let connections: Gauge
+    let ready: Gauge
+    let plansCompiled: Counter
+    private let requests: [[Counter]]
+    private let durations: [[Histogram]]
+    private let storeErrors: [StoreError.Code: Counter]
+
+    package init(registry: MetricRegistry) {
+        self.registry = registry
+        inFlight = registry.gauge(.httpInFlight)
+        connections = registry.gauge(.httpConnections)
+        ready = registry.gauge(.servingReady)
+        plansCompiled = registry.counter(.lookupPlansCompiled)
+        requests = RouteLabel.allCases.map { route in
+            (1...5).map { registry.counter(.httpRequests, [route.name, "\($0)xx"]) }
+        }
+        durations = LookupRoute.allCases.map { route in
+            LookupOutcome.allCases.map { registry.histogram(.lookupDurationSeconds, [route.label.name, $0.name]) }
+        }
+        storeErrors = Dictionary(
+            uniqueKeysWithValues: StoreError.Code.allCases.map { ($0, registry.counter(.storeErrors, [$0.rawValue])) })
+        inFlight.set(0)
+        connections.set(0)
+    }
+
+    /// Counts an answer by its status.
+    func answered(_ route: RouteLabel, _ status: Int) {
+        requests[route.rawValue][min(max(status / 100, 1), 5) - 1].add()
+    }
+
+    /// Observes how long a lookup took.
+    func lookupEnded(_ route: LookupRoute, _ outcome: LookupOutcome, after time: TimeAmount) {
+        durations[route.rawValue][outcome.rawValue].observe(seconds: Double(max(0, time.nanoseconds)) / 1e9)
+    }
+
+    /// Counts a failed call of the store.
+    func storeFailed(_ code: StoreError.Code) {
+        storeErrors[code]?.add()
+    }
+}

@@ -1,0 +1,31 @@
+/// The metrics of the serving daemon.
+extension CounterMetric {
+    package static let lookupValues = CounterMetric(
+        MetricName.lookupValues, help: "Values that lookups answered with, by their status.",
+        labels: ["view", "status"], seriesLimit: 6_000)
+    package static let httpRequests = CounterMetric(
+        MetricName.httpRequests, help: "HTTP requests that were answered, by class of status.",
+        labels: ["route", "status"])
+    package static let lookupPlansCompiled = CounterMetric(
+        MetricName.lookupPlansCompiled, help: "Feature lists that were compiled because no event loop's cache had them.")
+}
+
+extension GaugeMetric {
+    package static let httpInFlight = GaugeMetric(
+        MetricName.httpInFlight, help: "HTTP requests that are under way.")
+    package static let httpConnections = GaugeMetric(MetricName.httpConnections, help: "HTTP connections that are open.")
+    package static let servingReady = GaugeMetric(
+        MetricName.servingReady, help: "1 while the daemon says that it is ready, else 0.")
+}
+
+extension HistogramMetric {
+    /// 100 µs to ten seconds, in steps of 1, 2.5 and 5.
+    package static let lookupBuckets: [Double] = [
+        0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+    ]
+
+    package static let lookupDurationSeconds = HistogramMetric(
+        MetricName.lookupDurationSeconds,
+        help: "How long lookups took from the first byte of the request to the write of the answer, failed ones too.",
+        labels: ["route", "outcome"], buckets: lookupBuckets)
+}

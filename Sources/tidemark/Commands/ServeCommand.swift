@@ -1,0 +1,143 @@
+import ArgumentParser
+import FeatureModel
+import Foundation
+import Glibc
+import Logging
+import NIOCore
+import OnlineStore
+import RedisClient
+import Resilience
+import ServiceLifecycle
+import Serving
+import Telemetry
+import UnixSignals
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve features over HTTP until stopped.",
+        discussion: """
+            Answers POST /v1/lookup and Feast's POST /get-online-features from the online store, with GET /readyz, /livez, \
+            /health and /metrics beside them; GET /openapi.json describes all routes. The definitions come from the store, \
+            where `apply` or the first `sync` put them; a flip to another version is followed within serve.catalog_refresh.
+
+            Every request has a deadline: X-Request-Timeout-Ms, at most serve.max_timeout, or serve.timeout. What the \
+            store doesn't deliver by then is FAILED in the answer, which says so under `degraded`; it is never late. While \
+            the store is down the daemon stays ready and says that it is degraded.
+
+            SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
+            within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
+
+            tidemark serve
+            tidemark serve --http 127.0.0.1:0
+            curl -s localhost:6566/v1/lookup -d '{"features":["user_activity:views_7d"],"entities":[{"user_id":1}]}'
+            """)
+
+    @ParentCommand var root: Tidemark
+    @OptionGroup var global: GlobalOptions
+
+    @Option(name: .long, help: "HOST:PORT to listen on, in place of serve.http; port 0 takes a free one.")
+    var http: String?
+
+    func run() async throws {
+        let project: ServingProject
+        do {
+            project = try ServingProject.load(configPath: global.config ?? root.global.config, http: http)
+        } catch {
+            Console.error("\(error)")
+            throw Ending.usage
+        }
+        try await Console.reporting { try await Self.serve(project) }
+    }
+
+    private static func serve(_ project: ServingProject) async throws {
+        let logger = project.logger
+        let store = try await StoreOpener.open(project.config, configPath: project.configPath)
+        let watcher = CatalogWatcher(
+            store: store, project: project.config.project, interval: project.config.serve.catalogRefresh,
+            logger: logger)
+        var breaker = Breaker.Configuration()
+        breaker.consecutiveFailures = project.config.serve.breaker.failures
+        breaker.openMaximum = project.config.serve.breaker.open
+        let serving = ServingContext(
+            settings: project.settings, metrics: ServingMetrics(registry: project.registry),
+            gate: StoreGate(breaker), catalog: watcher, store: store,
+            lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath), logger: logger)
+        let daemon = ServingDaemon(serving) { endpoint in
+            print("tidemark serves \(project.config.project) on http://\(endpoint)")
+            logger.info(
+                "the serving daemon listens",
+                metadata: [
+                    "address": "\(endpoint)", "project": "\(project.config.project)", "config": "\(project.hash)",
+                    "threads": "\(project.settings.threads)", "store": "\(store.kind)",
+                ])
+        }
+        do {
+            try await run([watcher, daemon, DrainNotice(serving)], project)
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            await store.close()
+            Console.error(
+                "\(project.settings.address) is taken by another process; stop that one, or set serve.http or --http")
+            throw Ending.failed
+        } catch let error as IOError {
+            await store.close()
+            let reason = unsafe String(cString: strerror(error.errnoCode))
+            Console.error("can't listen on \(project.settings.address): \(reason)")
+            throw Ending.failed
+        }
+        await store.close()
+        logger.info("the serving daemon ended")
+    }
+
+    private static func run(_ services: [any Service], _ project: ServingProject) async throws {
+        var configuration = ServiceGroupConfiguration(
+            services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: project.logger)
+        let serve = project.config.serve
+        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain + .seconds(5)
+        configuration.maximumCancellationDuration = .seconds(5)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+}
+
+/// What the serving daemon is started with: the config alone. The definitions are in the store.
+struct ServingProject: Sendable {
+    let configPath: String
+    let config: Config
+    let settings: ServerSettings
+    /// Of the config's text, 16 hex digits.
+    let hash: String
+    let logger: Logger
+    let registry: MetricRegistry
+
+    /// Reads the config. Errors are in words, one a line.
+    static func load(configPath given: String?, http: String?) throws -> ServingProject {
+        let path = given ?? ProcessInfo.processInfo.environment["TIDEMARK_CONFIG"] ?? "tidemark.yaml"
+        let text = try ConfigFiles.read(path, what: "the config file")
+        let config = try Config.parse(file: path, text: text)
+        var settings = ServerSettings(config.serve, cores: ProcessInfo.processInfo.activeProcessorCount)
+        if let http {
+            guard let address = NetworkAddress(spelling: http) else {
+                throw UsageError("--http \(http): expected HOST:PORT, such as 127.0.0.1:6566")
+            }
+            settings.address = address
+        }
+        guard config.serve.tls == nil else {
+            throw UsageError("\(path): serve.tls is not supported by this release; put a proxy with TLS before it")
+        }
+        var print = Fingerprint()
+        print.combine(String(decoding: text, as: UTF8.self))
+        let registry = MetricRegistry()
+        ProcessMetrics.install(in: registry)
+        registry.setInfo(.build, [Tidemark.version])
+        registry.setInfo(.config, [print.hex])
+        return ServingProject(
+            configPath: path, config: config, settings: settings, hash: print.hex,
+            logger: ProcessLog.makeLogger(config.telemetry, registry), registry: registry)
+    }
+}
+
+extension OnlineStore {
+    /// For people.
+    fileprivate var kind: String { "\(Self.self)" }
+}
