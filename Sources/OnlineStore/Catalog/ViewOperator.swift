@@ -48,8 +48,7 @@ package struct ViewOperator: Sendable {
     }
 
     /// Makes a built version, or the previous one, the one that is read. The one that is read already stays it.
-    ///
-    /// - Parameter expected: The version that must be read until now; `nil` for any.
+    /// `expected` is the version that must be read until now; `nil` stands for any.
     package func activate(
         _ view: String, _ number: Int, expecting expected: Int? = nil
     ) async throws(OperatorError) -> Flip {
@@ -62,9 +61,7 @@ package struct ViewOperator: Sendable {
         }
     }
 
-    /// Makes the previous version the one that is read.
-    ///
-    /// - Parameter expected: The version that must be read until now; `nil` for any.
+    /// Makes the previous version the one that is read. `expected` is the version that must be read until now.
     package func rollback(_ view: String, expecting expected: Int? = nil) async throws(OperatorError) -> Flip {
         _ = try await versions(of: view)
         return try await flip(view, expecting: expected) { versions throws(OperatorError) in

@@ -96,11 +96,8 @@ final class AdminChanges: Sendable {
         self.wall = wall
     }
 
-    /// Answers a request that changes something.
-    ///
-    /// - Parameters:
-    ///   - action: What it does, for the audit log.
-    ///   - parameter: The name of the path's parameter that it is done to; `nil` for none.
+    /// Answers a request that changes something. `action` is its name in the audit log, `parameter` that of the path's part it is
+    /// done to, if there is one.
     func respond(
         to request: Request, _ context: AdminContext, action: String, parameter: String?, _ work: Work
     ) async throws -> Response {

@@ -34,7 +34,7 @@ struct AdminContext: RequestContext {
 }
 
 /// The name of a peer: an IPv4 address, or the network of an IPv6 one, of which each host has very many.
-enum PeerName {
+package enum PeerName {
     static func of(_ address: SocketAddress?) -> String {
         switch address {
         case .v4?: return address?.ipAddress ?? "unknown"
@@ -48,7 +48,8 @@ enum PeerName {
         }
     }
 
-    static func network(_ octets: [UInt8]) -> String {
+    /// The name of an IPv6 address of 16 bytes.
+    package static func network(_ octets: [UInt8]) -> String {
         guard octets.count == 16 else { return "unknown" }
         if octets[..<10].allSatisfy({ $0 == 0 }), octets[10] == 255, octets[11] == 255 {
             return octets[12...].map(String.init).joined(separator: ".")

@@ -1,9 +1,10 @@
 package import FeatureModel
+import Glibc
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 package import Logging
-package import NIOCore
+import NIOCore
 package import OnlineStore
 import ServiceLifecycle
 package import Telemetry
@@ -43,16 +44,14 @@ package final class AdminListener: Service {
     private let audit: AuditLog
     private let responder: RouterResponder<AdminContext>
     private let logger: Logger
-    private let onListening: @Sendable (SocketAddress?) async -> Void
+    private let onListening: @Sendable (NetworkAddress) -> Void
 
-    /// - Parameters:
-    ///   - address: Where it listens; port 0 takes a free one.
-    ///   - audit: The path of the audit file; `nil` keeps the log in memory alone.
-    ///   - onListening: Called with the address once it listens.
+    /// Port 0 of `address` takes a free one. `audit` is the path of the audit file; `nil` keeps the log in memory alone.
+    /// `onListening` is called once, when it listens.
     package init(
         address: NetworkAddress, settings: AdminSettings, audit: String?, sources: AdminSources,
         registry: MetricRegistry, logger: Logger,
-        onListening: @escaping @Sendable (SocketAddress?) async -> Void = { _ in }
+        onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
     ) {
         self.address = address
         self.logger = logger
@@ -91,9 +90,26 @@ package final class AdminListener: Service {
         let application = Application(
             responder: responder, server: .http1(configuration: channel),
             configuration: ApplicationConfiguration(
-                address: .hostname(address.host, port: address.port), serverName: nil,
+                address: .hostname(address.host, port: address.port), serverName: nil, backlog: 1_024,
                 availableConnectionsDelegate: MaximumAvailableConnections(AdminLimits.connections)),
-            onServerRunning: { [onListening] channel in await onListening(channel.localAddress) }, logger: logger)
-        try await application.run()
+            onServerRunning: { [onListening, address] channel in
+                onListening(NetworkAddress(host: address.host, port: channel.localAddress?.port ?? address.port))
+            }, logger: logger)
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw AdminListenError(address: address, code: error.errnoCode)
+        }
+    }
+}
+
+/// The admin listener's address can't be listened on.
+package struct AdminListenError: Error, CustomStringConvertible {
+    let address: NetworkAddress
+    let code: CInt
+
+    package var description: String {
+        if code == EADDRINUSE { return "\(address) is taken by another process; stop that one, or set admin.http" }
+        return "can't listen on \(address) (admin.http): \(unsafe String(cString: strerror(code)))"
     }
 }

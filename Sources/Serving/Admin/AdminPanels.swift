@@ -23,7 +23,9 @@ package protocol BreakerPanel: Sendable {
     /// Overrides a breaker, or ends the override where `override` is `nil` and lets it begin closed.
     ///
     /// - Returns: The breaker before and after; `nil` where there is none of that name.
-    func set(_ name: String, _ override: OverridableBreaker.Override?) -> (before: BreakerReading, after: BreakerReading)?
+    func set(_ name: String, _ override: OverridableBreaker.Override?) -> (
+        before: BreakerReading, after: BreakerReading
+    )?
 }
 
 /// One limit, and how much of it is used now.

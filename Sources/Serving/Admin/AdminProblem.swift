@@ -123,7 +123,7 @@ enum AdminLimits {
     /// How long a body may take to come.
     static let bodyTime = Duration.seconds(10)
     /// Connections at a time.
-    static let connections = 128
+    static let connections = 1_024
     /// How long a connection may be idle, in seconds.
     static let idleSeconds: Int64 = 60
     /// All header fields of a request, in bytes.

@@ -131,7 +131,8 @@ struct AdminRoutes: Sendable {
     // MARK: Parts
 
     private func change(
-        _ group: RouterGroup<AdminContext>, _ method: HTTPRequest.Method, _ path: RouterPath, _ action: String, _ parameter: String?,
+        _ group: RouterGroup<AdminContext>, _ method: HTTPRequest.Method, _ path: RouterPath, _ action: String,
+        _ parameter: String?,
         _ work: @escaping AdminChanges.Work
     ) {
         group.on(path, method: method) { [changes] request, context in

@@ -10,10 +10,8 @@ package struct AdminSettings: Sendable {
     /// Names a request may be addressed to, in lower case.
     package let hosts: Set<String>
 
-    /// Resolves a config.
-    ///
-    /// - Parameter resolve: The text of a secret of the config, by where it is kept and what it is for.
-    /// - Throws: What `resolve` throws; `AdminSettingsError` where a secret is no hash.
+    /// Resolves a config. `resolve` gives the text of a secret, by where it is kept and what it is for; what it throws is thrown,
+    /// and `AdminSettingsError` where a secret is no hash.
     package init(_ config: AdminConfig, resolve: (Secret, String) throws -> String) throws {
         var known: [(Principal, [UInt8])] = []
         for token in config.tokens {

@@ -69,7 +69,7 @@ package struct TokenTable: Sendable {
     }
 
     /// The place of the candidate that equals `digest`. Reads every byte of every candidate, whatever it finds.
-    static func position<Candidates: Sequence>(of digest: [UInt8], in candidates: Candidates) -> Int?
+    package static func position<Candidates: Sequence>(of digest: [UInt8], in candidates: Candidates) -> Int?
     where Candidates.Element: Sequence, Candidates.Element.Element == UInt8 {
         var found = -1
         for (place, candidate) in candidates.enumerated() {

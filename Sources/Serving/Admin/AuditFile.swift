@@ -5,10 +5,10 @@ import Synchronization
 ///
 /// It is opened for each append, which is rare, so that it can be moved away (logrotate) without a signal. At
 /// `maximumBytes` it is moved to `PATH.1` in place of the one before.
-final class AuditFile: Sendable {
+package final class AuditFile: Sendable {
     /// Why lines could not be written.
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 
     let path: String
@@ -16,13 +16,14 @@ final class AuditFile: Sendable {
     /// Appends of several requests come one after the other.
     private let turn = Mutex(())
 
-    init(path: String, maximumBytes: Int = 64 << 20) {
+    /// `maximumBytes` is when it is moved away.
+    package init(path: String, maximumBytes: Int = 64 << 20) {
         self.path = path
         self.maximumBytes = maximumBytes
     }
 
     /// Appends lines, and returns when they are on the disk.
-    func append(_ lines: [UInt8]) throws(Failure) {
+    package func append(_ lines: [UInt8]) throws(Failure) {
         try turn.withLock { _ throws(Failure) in
             try rotateIfFull(adding: lines.count)
             let descriptor = try open()
@@ -41,14 +42,14 @@ final class AuditFile: Sendable {
     }
 
     /// Whether it can be opened for writing, which makes it.
-    func check() throws(Failure) {
+    package func check() throws(Failure) {
         try turn.withLock { _ throws(Failure) in
             _ = close(try open())
         }
     }
 
     /// The last `limit` bytes, from a line's beginning on; nothing where there is no file.
-    func tail(_ limit: Int) throws(Failure) -> [UInt8] {
+    package func tail(_ limit: Int) throws(Failure) -> [UInt8] {
         let descriptor = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT { return [] }

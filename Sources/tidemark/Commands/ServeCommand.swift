@@ -28,6 +28,9 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
             within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
 
+            With `admin:` in the config there is an admin listener beside it, on 127.0.0.1:6567 unless admin.http says \
+            otherwise; it wants a bearer token (`tidemark admin token`), and refuses everything while none is configured.
+
             tidemark serve
             tidemark serve --http 127.0.0.1:0
             curl -s localhost:6566/v1/lookup -d '{"features":["user_activity:views_7d"],"entities":[{"user_id":1}]}'
@@ -73,7 +76,13 @@ struct ServeCommand: AsyncParsableCommand {
                 ])
         }
         do {
-            try await run([watcher, daemon, DrainNotice(serving)], project)
+            var services: [any Service] = [watcher]
+            if let admin = try AdminService.make(project, serving, store) { services.append(admin) }
+            try await run(services + [daemon, DrainNotice(serving)], project)
+        } catch let error as AdminListenError {
+            await store.close()
+            Console.error(error.description)
+            throw Ending.failed
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             await store.close()
             Console.error(

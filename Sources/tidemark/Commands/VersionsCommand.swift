@@ -59,7 +59,9 @@ struct VersionsCommand: AsyncParsableCommand {
 
         func run(_ workspace: Workspace) async throws {
             let view = view
-            let flip = try await VersionsCommand.operating { try await workspace.viewOperator().activate(view, version) }
+            let flip = try await VersionsCommand.operating {
+                try await workspace.viewOperator().activate(view, version)
+            }
             print("\(view): version \(flip.after) is read from now on")
         }
     }
