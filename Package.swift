@@ -116,6 +116,14 @@ let package = Package(
                 "FeatureModel", "RowCodec", "OnlineStore", .product(name: "NIOCore", package: "swift-nio"),
             ],
             path: "Benchmarks/LookupCore", swiftSettings: house),
+        .executableTarget(
+            name: "lookup-bare",
+            dependencies: [
+                "RedisClient",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio,
+            path: "Benchmarks/LookupBare", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",

@@ -28,7 +28,9 @@ final class LaneRead {
     var refusal: RedisError?
     /// Stands before the command that is answered next.
     private var cursor: CommandCursor
-    private var receiver: (any RedisLaneReceiver)?
+    /// Constant, so that handing out an element need not retain it.
+    private let receiver: any RedisLaneReceiver
+    private var isOver = false
 
     init(
         token: UInt64, request: ByteBuffer, commands: Int, keys: Int, deadline: NIODeadline,
@@ -54,18 +56,18 @@ final class LaneRead {
         let index = received
         received += 1
         if let bytes = unsafe bytes { receivedBytes += bytes.count }
-        unsafe receiver?.laneReceived(index, bytes)
+        if !isOver { unsafe receiver.laneReceived(index, bytes) }
     }
 
     /// Ends it; only the first call counts.
     func finish(_ error: RedisError?) {
-        guard let receiver else { return }
-        self.receiver = nil
+        guard !isOver else { return }
+        isOver = true
         receiver.laneFinished(error)
     }
 
     /// Ends it without a word.
     func forget() {
-        receiver = nil
+        isOver = true
     }
 }

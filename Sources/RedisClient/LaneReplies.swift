@@ -1,13 +1,16 @@
 /// Forwards the elements of MGET answers to whom they belong, from the reader's buffer, and refuses any other answer.
 ///
 /// Belongs to one `RedisLaneHandler`, and like it to one event loop.
-final class LaneReplies: ReplySink {
+@safe final class LaneReplies: ReplySink {
     private let limits: RedisReplyLimits
     private var isAsked = false
     /// Elements of the open array that have not come.
     private var missing = 0
     /// Whose the reply is; `nil` when it gave up.
     private(set) var read: LaneRead?
+    /// The same without a count of references, which would cost more than an element. Safe since `read` changes in
+    /// `expect` only, which nobody calls while the reader is inside of an element.
+    private var borrowed: Unmanaged<LaneRead>?
 
     init(limits: RedisReplyLimits) {
         self.limits = limits
@@ -20,6 +23,7 @@ final class LaneReplies: ReplySink {
         case .orphan: (isAsked, read) = (true, nil)
         case .waiter(let waiter): (isAsked, read) = (true, waiter)
         }
+        unsafe borrowed = read.map { unsafe Unmanaged.passUnretained($0) }
     }
 
     override func beginArray(count: Int) -> Bool {
@@ -37,15 +41,22 @@ final class LaneReplies: ReplySink {
     override func addBulk(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard takeElement() else { return false }
         guard bytes.count <= limits.bulkBytes else { return refuse() }
-        guard let read, read.refusal == nil else { return true }
-        guard bytes.count <= limits.totalBytes - read.receivedBytes else { return refuse() }
-        unsafe read.deliver(bytes)
-        return true
+        guard let borrowed = unsafe borrowed else { return true }
+        let isTaken = unsafe borrowed._withUnsafeGuaranteedRef { read in
+            guard read.refusal == nil else { return true }
+            guard bytes.count <= limits.totalBytes - read.receivedBytes else { return false }
+            unsafe read.deliver(bytes)
+            return true
+        }
+        return isTaken || refuse()
     }
 
     override func addNull() -> Bool {
         guard takeElement() else { return false }
-        if let read, read.refusal == nil { unsafe read.deliver(nil) }
+        guard let borrowed = unsafe borrowed else { return true }
+        unsafe borrowed._withUnsafeGuaranteedRef { read in
+            if read.refusal == nil { unsafe read.deliver(nil) }
+        }
         return true
     }
 

@@ -153,35 +153,39 @@ nonisolated(unsafe) private let placeholder = unsafe UnsafeMutableRawPointer(bit
 /// Objects are the sink's: there is nothing to free.
 private func freeObject(_ object: UnsafeMutableRawPointer?) {}
 
-private func sink(of task: UnsafePointer<redisReadTask>?) -> ReplySink? {
+/// Hands a piece to the sink of a task without counting references to it: the reader's owner keeps it. Returns what hiredis
+/// wants to see.
+@inline(__always)
+private func offer(
+    _ task: UnsafePointer<redisReadTask>?, _ piece: (ReplySink) -> Bool
+) -> UnsafeMutableRawPointer? {
     guard let privdata = unsafe task?.pointee.privdata else { return nil }
-    return unsafe Unmanaged<ReplySink>.fromOpaque(privdata).takeUnretainedValue()
+    let isTaken = unsafe Unmanaged<ReplySink>.fromOpaque(privdata)._withUnsafeGuaranteedRef { piece($0) }
+    return isTaken ? unsafe placeholder : nil
 }
 
 private func createString(
     _ task: UnsafePointer<redisReadTask>?, _ text: UnsafeMutablePointer<CChar>?, _ length: Int
 ) -> UnsafeMutableRawPointer? {
-    guard let task = unsafe task, let text = unsafe text, let sink = unsafe sink(of: task) else { return nil }
+    guard let task = unsafe task, let text = unsafe text else { return nil }
     let bytes = unsafe UnsafeRawBufferPointer(start: text, count: length)
-    let isTaken: Bool
     switch unsafe task.pointee.type {
     case REDIS_REPLY_STRING:
         let isTerminated = unsafe text[length] == 13 && text[length + 1] == 10
-        isTaken = isTerminated ? unsafe sink.addBulk(bytes) : sink.refuseMalformed()
-    case REDIS_REPLY_ERROR: isTaken = unsafe sink.addError(bytes)
-    default: isTaken = unsafe sink.addStatus(bytes)
+        return unsafe offer(task) { isTerminated ? unsafe $0.addBulk(bytes) : $0.refuseMalformed() }
+    case REDIS_REPLY_ERROR: return unsafe offer(task) { unsafe $0.addError(bytes) }
+    default: return unsafe offer(task) { unsafe $0.addStatus(bytes) }
     }
-    return isTaken ? unsafe placeholder : nil
 }
 
 private func createArray(_ task: UnsafePointer<redisReadTask>?, _ count: Int32) -> UnsafeMutableRawPointer? {
-    unsafe sink(of: task)?.beginArray(count: Int(count)) == true ? placeholder : nil
+    unsafe offer(task) { $0.beginArray(count: Int(count)) }
 }
 
 private func createInteger(_ task: UnsafePointer<redisReadTask>?, _ number: Int64) -> UnsafeMutableRawPointer? {
-    unsafe sink(of: task)?.addInteger(number) == true ? placeholder : nil
+    unsafe offer(task) { $0.addInteger(number) }
 }
 
 private func createNil(_ task: UnsafePointer<redisReadTask>?) -> UnsafeMutableRawPointer? {
-    unsafe sink(of: task)?.addNull() == true ? placeholder : nil
+    unsafe offer(task) { $0.addNull() }
 }

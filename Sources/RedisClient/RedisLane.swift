@@ -19,6 +19,11 @@ package final class RedisLane {
 
     /// No read waits for longer, whatever its deadline.
     private static let longestRead = TimeAmount.hours(1)
+    /// Deadlines that pass within this are seen to together: each look at them walks the queue, and when the server falls
+    /// silent under load all of them pass.
+    private static let timerPause = TimeAmount.milliseconds(1)
+    /// Shorter than that of a client that may wait: a server that came back should be in use soon.
+    private static let longestPause = Duration.seconds(1)
 
     private let eventLoop: any EventLoop
     private let connector: RedisConnector
@@ -29,6 +34,7 @@ package final class RedisLane {
     private var budget: RetryBudget
     private var lastToken: UInt64 = 0
     private var timer: (at: NIODeadline, task: Scheduled<Void>)?
+    private var staysConnected = false
     private var isClosed = false
 
     /// Connects to nothing yet. Throws `invalidConfiguration` for a CA file that can't be read.
@@ -39,7 +45,8 @@ package final class RedisLane {
             limits: configuration.limits, timeout: configuration.connectTimeout)
         slots = Array(repeating: .empty, count: min(max(1, configuration.laneConnections), 2))
         parked = ExchangeQueue(limits: configuration.limits)
-        reconnect = ReconnectMachine(limits: .init(perSecond: max(1, configuration.connectsPerSecond)))
+        reconnect = ReconnectMachine(
+            limits: .init(longestPause: Self.longestPause, perSecond: max(1, configuration.connectsPerSecond)))
         // A connection that dies leaves a window full of reads, so that is the burst.
         let burst = Double(configuration.limits.waitingPipelines)
         budget = RetryBudget(.init(ratio: 0.1, minimumPerSecond: 1, capacity: burst), at: .now)
@@ -50,10 +57,11 @@ package final class RedisLane {
         slots.contains { if case .ready(let handler) = $0 { handler.hasRoom } else { false } }
     }
 
-    /// Begins to connect, if nothing is connected or being connected.
+    /// Connects now, and from now on again whenever a connection ends, without waiting for a read.
     package func connect() {
         eventLoop.assertInEventLoop()
-        if !isClosed { _ = fillSlot() }
+        staysConnected = true
+        stayConnected()
     }
 
     /// Sends MGET commands that are encoded already; `keys` elements must come back over `commands` MGETs. Reads of one
@@ -117,6 +125,12 @@ package final class RedisLane {
                 read.finish(error)
             }
         }
+        stayConnected()
+    }
+
+    private func stayConnected() {
+        guard staysConnected, !isClosed, let nextTry = fillSlot() else { return }
+        arm(at: nextTry)
     }
 
     private func mayRepeat(_ read: LaneRead, at instant: ContinuousClock.Instant) -> Bool {
@@ -193,6 +207,7 @@ package final class RedisLane {
             // Those that came before this try waited long enough.
             for read in parked.removeAll() { read.finish(error) }
         }
+        stayConnected()
     }
 
     /// Makes sure that `timePassed` runs at `instant` or before.
@@ -212,11 +227,12 @@ package final class RedisLane {
         let late = parked.expire(at: now).expired
         for read in late { read.finish(RedisError(.deadlineExceeded, "no connection in time")) }
         for case .ready(let handler) in slots { handler.expire(at: now) }
-        if let next = parked.nextEvent {
-            arm(at: next)
-            if let nextTry = fillSlot() { arm(at: nextTry) }
+        var next = parked.nextEvent
+        if next != nil || staysConnected, let nextTry = fillSlot() { next = min(next ?? nextTry, nextTry) }
+        for case .ready(let handler) in slots {
+            if let event = handler.nextEvent { next = min(next ?? event, event) }
         }
-        for case .ready(let handler) in slots { if let next = handler.nextEvent { arm(at: next) } }
+        if let next { arm(at: max(next, now + Self.timerPause)) }
     }
 
     private static let closedError = RedisError(.clientClosed, "the client was closed")

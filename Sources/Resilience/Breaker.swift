@@ -69,7 +69,7 @@ package struct Breaker: ~Copyable {
     }
 
     /// The rules, moved to where they make sense.
-    package let configuration: Configuration
+    package private(set) var configuration: Configuration
     /// How often it opened.
     package private(set) var trips = 0
     /// Results that came too late to count.
@@ -84,6 +84,21 @@ package struct Breaker: ~Copyable {
 
     /// Starts closed. With another `seed` in each process, probes of many processes don't come together.
     package init(_ configuration: Configuration = .init(), seed: UInt64, at now: ContinuousClock.Instant) {
+        self.configuration = Self.sensible(configuration)
+        phase = .closed(since: now)
+        window = FailureWindow(length: self.configuration.window, at: now)
+        jitter = seed
+    }
+
+    /// Changes the rules. What was counted stays, as do the state and the permits that are out; an end of being open that was
+    /// set already holds. Only another length of the window begins it anew.
+    package mutating func configure(_ configuration: Configuration, at now: ContinuousClock.Instant) {
+        let old = self.configuration.window
+        self.configuration = Self.sensible(configuration)
+        if self.configuration.window != old { window = FailureWindow(length: self.configuration.window, at: now) }
+    }
+
+    private static func sensible(_ configuration: Configuration) -> Configuration {
         var rules = configuration
         rules.consecutiveFailures = max(1, rules.consecutiveFailures)
         rules.minimumCalls = max(1, rules.minimumCalls)
@@ -92,10 +107,7 @@ package struct Breaker: ~Copyable {
         rules.probes = max(1, rules.probes)
         rules.successesToClose = max(1, rules.successesToClose)
         rules.probeLease = min(max(.milliseconds(1), rules.probeLease), .seconds(86_400))
-        self.configuration = rules
-        phase = .closed(since: now)
-        window = FailureWindow(length: rules.window, at: now)
-        jitter = seed
+        return rules
     }
 
     /// What it does with calls now.

@@ -31,8 +31,11 @@ package struct OverridableBreaker: ~Copyable {
     package var state: Breaker.State { breaker.state }
     /// How often it opened by itself.
     package var trips: Int { earlierTrips + breaker.trips }
-    /// The rules.
-    package var configuration: Breaker.Configuration { breaker.configuration }
+
+    /// Changes the rules; what was counted stays.
+    package mutating func configure(_ configuration: Breaker.Configuration, at now: ContinuousClock.Instant) {
+        breaker.configure(configuration, at: now)
+    }
 
     /// A call wants out.
     package mutating func admit(at now: ContinuousClock.Instant) -> Breaker.Admission {

@@ -38,7 +38,17 @@ package enum MetricName {
     package static let servingReady = "tidemark_serving_ready"
     package static let adminRequests = "tidemark_admin_requests_total"
 
+    package static let catalogGeneration = "tidemark_catalog_generation"
+    package static let catalogAgeSeconds = "tidemark_catalog_age_seconds"
+    package static let catalogProblems = "tidemark_catalog_problems"
+    package static let admissionLimit = "tidemark_admission_limit"
+    package static let admissionInFlight = "tidemark_admission_in_flight"
+    package static let admissionRefusals = "tidemark_admission_refusals_total"
+
     package static let config = "tidemark_config_info"
+    package static let configReloads = "tidemark_config_reloads_total"
+    package static let configGeneration = "tidemark_config_generation"
+    package static let configWaitsForRestart = "tidemark_config_waits_for_restart"
     package static let build = "tidemark_build_info"
     package static let logLinesDropped = "tidemark_log_lines_dropped_total"
     package static let seriesRefused = "tidemark_metric_series_refused_total"

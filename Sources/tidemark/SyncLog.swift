@@ -1,5 +1,6 @@
 import FeatureModel
 import Logging
+import OnlineStore
 import Sync
 import Telemetry
 
@@ -62,10 +63,22 @@ struct SyncLog: SyncObserver {
 /// How the process logs.
 enum ProcessLog {
     static func makeLogger(_ config: TelemetryConfig, _ registry: MetricRegistry) -> Logger {
-        let sink = LogSink(
+        makeLogger(makeSink(config, registry))
+    }
+
+    static func makeLogger(_ sink: LogSink) -> Logger {
+        Logger(label: "tidemark") { LineLogHandler(label: $0, sink: sink) }
+    }
+
+    /// Where the process logs to; its level may be changed while it runs.
+    static func makeSink(_ config: TelemetryConfig, _ registry: MetricRegistry) -> LogSink {
+        LogSink(
             descriptor: 2, format: LogFormat(rawValue: config.logFormat.rawValue) ?? .json,
-            level: Logger.Level(rawValue: config.logLevel.rawValue) ?? .info,
-            dropped: registry.counter(.logLinesDropped))
-        return Logger(label: "tidemark") { LineLogHandler(label: $0, sink: sink) }
+            level: level(config), dropped: registry.counter(.logLinesDropped))
+    }
+
+    /// The level that a config asks for.
+    static func level(_ config: TelemetryConfig) -> Logger.Level {
+        Logger.Level(rawValue: config.logLevel.rawValue) ?? .info
     }
 }

@@ -71,6 +71,10 @@ final class LaneProbe: Sendable {
         try await loop.submit { [lane] in lane.value.close() }.get()
     }
 
+    func connect() async throws {
+        try await loop.submit { [lane] in lane.value.connect() }.get()
+    }
+
     func isReady() async throws -> Bool {
         try await loop.submit { [lane] in lane.value.isReady }.get()
     }

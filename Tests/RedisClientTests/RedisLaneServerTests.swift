@@ -93,6 +93,19 @@ struct RedisLaneServerTests {
         }
     }
 
+    @Test func laneStaysConnectedWithoutReads() async throws {
+        try await RedisServer.with { server in
+            try await LaneProbe.with(server.topology) { lane in
+                try await lane.connect()
+                while !(try await lane.isReady()) { await Task.yield() }
+                server.stop(.kill)
+                while try await lane.isReady() { await Task.yield() }
+                try server.start()
+                while !(try await lane.isReady()) { await Task.yield() }
+            }
+        }
+    }
+
     @Test func pausedServerCostsADeadlineAndShiftsNothing() async throws {
         try await RedisServer.with { server in
             try await store(server, ["a", "b", "c"])

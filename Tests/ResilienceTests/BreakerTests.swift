@@ -128,6 +128,24 @@ struct BreakerTests {
         #expect(breaker.lateResults == 3)
     }
 
+    @Test func otherRulesHoldForWhatWasCountedAlready() throws {
+        let breaker = BreakerDriver(Self.rules, at: start)
+        let early = try breaker.permit(at: start)
+        for _ in 0..<2 { try breaker.call(.failure, at: start) }
+        var rules = Self.rules
+        rules.consecutiveFailures = 100
+        rules.minimumCalls = 1_000
+        breaker.configure(rules, at: start)
+        for _ in 0..<10 { try breaker.call(.failure, at: start) }
+        #expect(breaker.state == .closed)
+        rules.consecutiveFailures = 13
+        breaker.configure(rules, at: start)
+        breaker.finished(early, .failure, at: start)
+        #expect(breaker.state == .open, "twelve before and a permit of the first rules")
+        breaker.configure(.init(), at: start)
+        #expect(breaker.state == .open)
+    }
+
     @Test func afterACalmTimeTheOpeningIsAFirstOneAgain() throws {
         let (breaker, until) = try opened()
         try breaker.call(.failure, at: until)

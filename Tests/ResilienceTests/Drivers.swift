@@ -15,6 +15,10 @@ final class BreakerDriver {
     var trips: Int { breaker.trips }
     var lateResults: Int { breaker.lateResults }
 
+    func configure(_ configuration: Breaker.Configuration, at now: ContinuousClock.Instant) {
+        breaker.configure(configuration, at: now)
+    }
+
     func admit(at now: ContinuousClock.Instant) -> Breaker.Admission { breaker.admit(at: now) }
 
     func finished(_ permit: Breaker.Permit, _ outcome: Breaker.Outcome, at now: ContinuousClock.Instant) {

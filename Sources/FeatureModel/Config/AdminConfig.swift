@@ -15,6 +15,10 @@ package struct AdminConfig: Hashable, Sendable {
     /// How often a peer may come with a wrong token, a minute.
     package let failuresPerMinute: Int
 
+    /// A listener that nobody may use.
+    package static let closed = AdminConfig(
+        http: address, hosts: [], tokens: [], audit: nil, readsPerMinute: 600, changesPerMinute: 60,
+        failuresPerMinute: 10)
     /// Where it listens unless the config says otherwise.
     package static let address = NetworkAddress(host: "127.0.0.1", port: 6567)
 }

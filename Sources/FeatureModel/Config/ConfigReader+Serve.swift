@@ -7,7 +7,7 @@ extension ConfigReader {
         return ServeConfig(
             http: node?["http"]?.text.flatMap(NetworkAddress.init(spelling:))
                 ?? NetworkAddress(host: "0.0.0.0", port: 6_566),
-            tls: tls(node?["tls"]), threads: node?["threads"]?.integer.map(Int.init), timeout: timeout,
+            threads: node?["threads"]?.integer.map(Int.init), timeout: timeout,
             maximumTimeout: node?["max_timeout"]?.duration ?? max(.seconds(10), timeout),
             maximumInFlight: node?["max_in_flight"]?.integer.map { .fixed(Int($0)) } ?? .adaptive,
             limits: limits(node?["limits"]), client: client(node?["client"]),
@@ -17,11 +17,6 @@ extension ConfigReader {
             feastStatuses: node?["feast_statuses"]?.text.flatMap(ServeConfig.FeastStatuses.init(rawValue:)) ?? .honest,
             breaker: BreakerConfig(
                 failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(10)))
-    }
-
-    private static func tls(_ node: YAMLNode?) -> ServeTLSConfig? {
-        guard let certificate = node?["certificate"]?.text, let key = node?["key"]?.text else { return nil }
-        return ServeTLSConfig(certificate: certificate, key: key)
     }
 
     private static func limits(_ node: YAMLNode?) -> ServeLimits {

@@ -5,7 +5,6 @@ extension ConfigShape {
             Field(
                 "http", .text(address), "Where HTTP is served. Port 0 takes a free one.", default: "0.0.0.0:6566"),
             Field("grpc", .text(address), "Where gRPC is to be served. Accepted and not interpreted in this release."),
-            Field("tls", .object(tls), "Certificate and key of the HTTP listener.", default: "plain HTTP"),
             Field("threads", .integer(1...256), "How many event loops serve.", default: "one a core"),
             Field(
                 "timeout", .duration(.milliseconds(1)...(.minutes(1))),
@@ -34,16 +33,6 @@ extension ConfigShape {
                 "How the Feast routes word a value that is there but too old: as it is, or as Feast's server does.",
                 default: "honest"),
             Field("breaker", .object(breaker), "When the store is left alone for a while."),
-        ])
-
-    private static let tls = ObjectShape(
-        name: "tls", summary: "Certificate and key of a listener.",
-        fields: [
-            Field(
-                "certificate", .text(path),
-                "A PEM file: the certificate, and behind it those between it and its authority.", required: true),
-            Field(
-                "key", .text(path), "A PEM file: the certificate's private key, without a passphrase.", required: true),
         ])
 
     private static let serveLimits = ObjectShape(

@@ -18,8 +18,6 @@ package struct ServeConfig: Hashable, Sendable {
 
     /// Where HTTP is served. Port 0 takes a free one.
     package let http: NetworkAddress
-    /// Certificate and key of the HTTP listener; `nil` for plain HTTP.
-    package let tls: ServeTLSConfig?
     /// How many event loops serve; `nil` for one a core.
     package let threads: Int?
     /// The time a request has that brings no deadline of its own.
@@ -38,13 +36,6 @@ package struct ServeConfig: Hashable, Sendable {
     package let feastStatuses: FeastStatuses
     /// When the store is left alone for a while.
     package let breaker: BreakerConfig
-}
-
-/// The PEM files of a TLS listener.
-package struct ServeTLSConfig: Hashable, Sendable {
-    /// The certificate, and those between it and its authority behind it.
-    package let certificate: String
-    package let key: String
 }
 
 /// The largest request that is answered.

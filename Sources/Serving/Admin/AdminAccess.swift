@@ -12,7 +12,7 @@ enum RouteClass: String, Sendable {
 ///
 /// A peer that came with too many wrong tokens gets 429 for whatever it brings, except tokens that were right from
 /// there within the last hour: guessing is slow, and whoever guesses locks out nobody who is at work.
-final class AdminAccess: Sendable {
+package final class AdminAccess: Sendable {
     /// What becomes of a request's credentials.
     enum Admission: Sendable, Equatable {
         case granted(Principal)
@@ -48,12 +48,13 @@ final class AdminAccess: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ settings: AdminSettings) {
+    /// Goes by these tokens and limits until `apply`.
+    package init(_ settings: AdminSettings) {
         state = Mutex(State(settings: settings))
     }
 
     /// Goes by other settings from now on.
-    func apply(_ settings: AdminSettings) {
+    package func apply(_ settings: AdminSettings) {
         state.withLock {
             $0.settings = settings
             // The same name may stand for another token now.

@@ -49,15 +49,15 @@ package final class AdminListener: Service {
     /// Port 0 of `address` takes a free one. `audit` is the path of the audit file; `nil` keeps the log in memory alone.
     /// `onListening` is called once, when it listens.
     package init(
-        address: NetworkAddress, settings: AdminSettings, audit: String?, sources: AdminSources,
+        address: NetworkAddress, access: AdminAccess, audit: String?, sources: AdminSources,
         registry: MetricRegistry, logger: Logger,
         onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
     ) {
         self.address = address
+        self.access = access
         self.logger = logger
         self.onListening = onListening
         self.audit = AuditLog(path: audit)
-        access = AdminAccess(settings)
         let router = Router(context: AdminContext.self)
         router.add(middleware: AdminEnvelope(registry: registry, logger: logger))
         router.add(middleware: AdminHostGuard(access: access))
@@ -67,11 +67,6 @@ package final class AdminListener: Service {
             audit: self.audit)
         routes.add(to: router)
         responder = router.buildResponder()
-    }
-
-    /// Goes by other tokens and limits from now on; requests under way are not touched.
-    package func apply(_ settings: AdminSettings) {
-        access.apply(settings)
     }
 
     package func run() async throws {

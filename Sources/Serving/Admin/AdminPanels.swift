@@ -63,13 +63,19 @@ package struct ConfigReading: Sendable {
     package let document: DocumentValue
     /// Why the file as it is now was not taken; `nil` where it was. Names no secret.
     package let problem: String?
+    /// Keys that count from the next start only.
+    package let waitsForRestart: [String]
 
-    package init(hash: String, generation: Int, loadedAt: Int64, document: DocumentValue, problem: String?) {
+    package init(
+        hash: String, generation: Int, loadedAt: Int64, document: DocumentValue, problem: String?,
+        waitsForRestart: [String] = []
+    ) {
         self.hash = hash
         self.generation = generation
         self.loadedAt = loadedAt
         self.document = document
         self.problem = problem
+        self.waitsForRestart = waitsForRestart
     }
 }
 

@@ -171,6 +171,7 @@ struct AdminRoutes: Sendable {
         [
             "hash": .text(config.hash), "generation": .integer(Int64(config.generation)),
             "loaded_at": .time(config.loadedAt), "problem": .optional(config.problem),
+            "waits_for_restart": .list(config.waitsForRestart.map(DocumentValue.text)),
         ]
     }
 }

@@ -18,11 +18,13 @@ package struct ServingPanels: BreakerPanel, LimitPanel {
     }
 
     package func limits() -> [LimitReading] {
-        let settings = serving.settings
+        let (settings, admitted) = (serving.liveSettings, serving.admission.status)
         func limit(_ name: String, _ unit: String, _ limit: Int) -> LimitReading {
             LimitReading(name: name, unit: unit, limit: Int64(limit), used: nil)
         }
         return [
+            LimitReading(
+                name: "in_flight", unit: "requests", limit: Int64(admitted.limit), used: Int64(admitted.inFlight)),
             limit("connections", "connections", settings.connections), limit("body", "bytes", settings.bodyBytes),
             limit("headers", "headers", settings.headers), limit("header_bytes", "bytes", settings.headerBytes),
             limit("entities", "entities", settings.entities), limit("features", "features", settings.features),

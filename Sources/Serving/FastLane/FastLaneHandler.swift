@@ -94,6 +94,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     {
         switch phase {
         case .idle:
+            // Who doesn't read answers gets no others.
+            guard isUnwritableSince == nil else { return false }
             if case .head(let head) = part { begin(head, at: arrival, context) }
         case .collecting: collect(part)
         case .routing(requestEnded: false, let answerEnded): route(part, answerEnded: answerEnded, context)
@@ -185,8 +187,19 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard closes else { return encoder.writeAndFlush(NIOAny(buffer), promise: nil) }
         enter(.ending)
         let written = encoder.eventLoop.makePromise(of: Void.self)
-        written.futureResult.assumeIsolated().whenComplete { [self] _ in context?.close(promise: nil) }
+        written.futureResult.assumeIsolated().whenComplete { [self] _ in closeAfterAnswer() }
         encoder.writeAndFlush(NIOAny(buffer), promise: written)
+    }
+
+    /// Closing both ways at once would reset the connection under an answer while requests behind it are unread.
+    private func closeAfterAnswer() {
+        guard !waiting.isEmpty || isReadHeld else {
+            context?.close(promise: nil)
+            return
+        }
+        waiting.removeAll()
+        context?.close(mode: .output, promise: nil)
+        context?.read()
     }
 
     /// Answers without reading the rest of the request, and ends the connection.
@@ -243,7 +256,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard isKeptAlive else {
             enter(.ending)
             let written = promise ?? context.eventLoop.makePromise(of: Void.self)
-            written.futureResult.assumeIsolated().whenComplete { [self] _ in self.context?.close(promise: nil) }
+            written.futureResult.assumeIsolated().whenComplete { [self] _ in closeAfterAnswer() }
             context.writeAndFlush(data, promise: written)
             return
         }
@@ -263,7 +276,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func resume() {
         guard !isResuming, let context else { return }
         isResuming = true
-        while let (part, arrival) = waiting.first, isUnwritableSince == nil, take(part, at: arrival, context) {
+        while let (part, arrival) = waiting.first, take(part, at: arrival, context) {
             if !waiting.isEmpty { waiting.removeFirst() }
         }
         isResuming = false

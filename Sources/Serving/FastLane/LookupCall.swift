@@ -32,6 +32,8 @@ final class LookupCall: RedisLaneReceiver {
     private var body = ByteBuffer()
     private var question: Question?
     private var reading = Reading.none
+    /// The right to be under way, from the complete body to the answer.
+    private var permit: ConcurrencyLimiter.Permit?
     private var rows = PackedRows(count: 0)
     /// Counts calls of the store, so that the answer to one that was given up is known as such.
     private var serial: UInt64 = 0
@@ -62,6 +64,17 @@ final class LookupCall: RedisLaneReceiver {
 
     /// The body is complete.
     func run() {
+        let now = NIODeadline.now()
+        guard room.isTimely(at: now) else {
+            let seconds = room.serving.admission.refuseDelayed()
+            return fail(.overloaded, "lookups come faster than they can be answered", retryAfterSeconds: seconds)
+        }
+        switch room.serving.admission.acquire(at: now) {
+        case .admitted(let permit): self.permit = permit
+        case .refused(let seconds):
+            return fail(
+                .overloaded, "as many lookups are under way as can be answered in time", retryAfterSeconds: seconds)
+        }
         do {
             let question = try ask()
             self.question = question
@@ -103,6 +116,7 @@ final class LookupCall: RedisLaneReceiver {
     // MARK: The store
 
     private func read(_ question: Question) {
+        rows = room.takeRows()
         rows.reset(count: question.keys.rowCount)
         serial &+= 1
         guard question.keys.rowCount > 0 else { return finish() }
@@ -200,8 +214,15 @@ final class LookupCall: RedisLaneReceiver {
         }
         reading = .none
         question = nil
+        giveBackRows()
         serial &+= 1
         ended(.abandoned)
+    }
+
+    private func giveBackRows() {
+        let used = rows
+        rows = PackedRows(count: 0)
+        room.giveBack(used)
     }
 
     // MARK: The answer
@@ -221,6 +242,7 @@ final class LookupCall: RedisLaneReceiver {
             self.question = nil
             question.cached.count(counts)
             ended(rows.failures(in: question.cached.plan).isEmpty ? .ok : .degraded)
+            giveBackRows()
             handler.answer(200, .json, &buffer)
             room.giveBack(buffer)
         } catch {
@@ -237,7 +259,7 @@ final class LookupCall: RedisLaneReceiver {
         case .feast:
             var options = LookupEncoder.FeastOptions()
             options.fullFeatureNames = question.request.fullFeatureNames
-            options.statuses = room.serving.settings.imitatesFeast ? .feast : .honest
+            options.statuses = room.settings.imitatesFeast ? .feast : .honest
             options.versionMetadata = question.request.versionMetadata
             return try LookupEncoder.feast(
                 question.cached.plan, question.keys, &rows, entities: question.entities, now: now, options: options,
@@ -266,6 +288,7 @@ final class LookupCall: RedisLaneReceiver {
     private func fail(_ answer: ErrorAnswer, retryAfterSeconds: Int? = nil) {
         body = ByteBuffer()
         question = nil
+        giveBackRows()
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(answer.body)
@@ -277,7 +300,20 @@ final class LookupCall: RedisLaneReceiver {
     }
 
     private func ended(_ outcome: LookupOutcome) {
-        room.serving.metrics.lookupEnded(route, outcome, after: .now() - arrivedAt)
+        let now = NIODeadline.now()
+        room.serving.metrics.lookupEnded(route, outcome, after: now - arrivedAt)
+        guard let permit else { return }
+        self.permit = nil
+        room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)
+    }
+
+    private func admissionOutcome(_ outcome: LookupOutcome, at now: NIODeadline) -> ConcurrencyLimiter.Outcome {
+        switch outcome {
+        case .ok: .success
+        // A store that isn't asked, or refuses, is quick: that says nothing about how much can be under way.
+        case .degraded: now >= deadline - room.settings.reserve ? .late : .ignored
+        case .invalid, .refused, .abandoned: .ignored
+        }
     }
 
     /// Microseconds since 1970.

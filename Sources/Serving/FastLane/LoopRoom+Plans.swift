@@ -9,13 +9,14 @@ extension LoopRoom {
     /// - Throws: `WireError` and `LookupError` for features that can't be asked for, `LookupFault` where the wire has words
     ///   of its own for that.
     func plan(for request: LookupRequestBody, in body: ByteBuffer, route: LookupRoute) throws -> CachedPlan {
-        guard let catalog = serving.catalog.current else { throw LookupFault.noCatalog }
+        let generation = serving.catalog.generation
         let start = body.readerIndex + request.selection.lowerBound
         let known = unsafe body.withUnsafeReadableBytes { bytes in
             let range = request.selection.clamped(to: 0..<bytes.count)
-            return unsafe plans.plan(UnsafeRawBufferPointer(rebasing: bytes[range]), generation: catalog.generation)
+            return unsafe plans.plan(UnsafeRawBufferPointer(rebasing: bytes[range]), generation: generation)
         }
         if let known { return known }
+        guard let catalog = serving.catalog.current else { throw LookupFault.noCatalog }
         let key = body.getBytes(at: start, length: request.selection.count) ?? []
         let features = try features(of: request, in: body, catalog, route)
         let plan: LookupPlan

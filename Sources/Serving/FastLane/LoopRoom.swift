@@ -11,25 +11,32 @@ final class LoopRoom {
     private static let tick = TimeAmount.milliseconds(200)
     /// A buffer that grew beyond this isn't kept.
     private static let keptBufferBytes = 1 << 20
+    private static let keptRows = 16
 
     let eventLoop: any EventLoop
     let serving: ServingContext
-    let settings: LoopSettings
-    let limits: WireLimits
+    private(set) var settings: LoopSettings
+    private(set) var limits: WireLimits
+    private var settingsGeneration: UInt64
     var ids = RequestIDs()
     var plans: PlanCache
     private(set) var date = HTTPDate.now
     private(set) var lane: RedisLane?
     private var spareBuffer = ByteBuffer()
     private var spareRequest = ByteBuffer()
+    private var spareRows: [PackedRows] = []
     private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
     private var ticker: RepeatedTask?
+    /// When the first lookup of the loop's turn was read.
+    private var turnBegan: NIODeadline?
 
     init(_ serving: ServingContext, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         self.serving = serving
-        settings = LoopSettings(serving.settings)
-        limits = WireLimits(serving.settings)
+        settingsGeneration = serving.settingsGeneration
+        let live = serving.liveSettings
+        settings = LoopSettings(live)
+        limits = WireLimits(live)
         plans = PlanCache(seed: .random(in: 0 ... .max))
         if let configuration = serving.laneConfiguration {
             do {
@@ -44,6 +51,7 @@ final class LoopRoom {
     }
 
     private func passed() {
+        followSettings()
         let now = HTTPDate.now
         if now.seconds != date.seconds { date = now }
         let instant = NIODeadline.now()
@@ -51,6 +59,30 @@ final class LoopRoom {
         for handler in connections.values {
             if isOver { handler.end() } else { handler.check(at: instant) }
         }
+    }
+
+    /// Whether a lookup that is read now can still be answered in good time.
+    ///
+    /// A loop reads in one turn all that has come, so what is read late in a long turn has waited at least since its beginning.
+    /// That wait is in no latency and under no limit of requests under way; refusing the rest of the turn ends it soon, and
+    /// the next one begins with younger requests.
+    func isTimely(at now: NIODeadline) -> Bool {
+        guard let began = turnBegan else {
+            turnBegan = now
+            // Runs when all that was ready is read.
+            eventLoop.assumeIsolated().execute { self.turnBegan = nil }
+            return true
+        }
+        return now - began <= settings.longestTurn
+    }
+
+    private func followSettings() {
+        let generation = serving.settingsGeneration
+        guard generation != settingsGeneration else { return }
+        settingsGeneration = generation
+        let live = serving.liveSettings
+        settings = LoopSettings(live)
+        limits = WireLimits(live)
     }
 
     /// Closes the connection to the store and stops the clock; lookups of connections that are still open fail.
@@ -87,6 +119,13 @@ final class LoopRoom {
         if buffer.capacity <= Self.keptBufferBytes { spareBuffer = buffer }
     }
 
+    /// Rows to fill; give them back after the answer. Only requests that are under way have some, not every connection.
+    func takeRows() -> PackedRows { spareRows.popLast() ?? PackedRows(count: 0) }
+
+    func giveBack(_ rows: PackedRows) {
+        if spareRows.count < Self.keptRows { spareRows.append(rows) }
+    }
+
     /// An empty buffer to write commands into; give it back when the lane has it.
     func takeRequestBuffer() -> ByteBuffer {
         var buffer = spareRequest
@@ -111,6 +150,10 @@ struct LoopSettings {
     let requestTimeout: TimeAmount
     let idleTimeout: TimeAmount
     let writeTimeout: TimeAmount
+    let imitatesFeast: Bool
+    /// How long a turn may be before the rest of it is refused: two of these and the work of the last request of one are within
+    /// its time.
+    let longestTurn: TimeAmount
     /// How long a connection that is ended may go on sending what nobody reads.
     let lingerTimeout = TimeAmount.seconds(2)
 
@@ -124,6 +167,8 @@ struct LoopSettings {
         requestTimeout = TimeAmount(settings.requestTimeout)
         idleTimeout = TimeAmount(settings.idleTimeout)
         writeTimeout = TimeAmount(settings.writeTimeout)
+        imitatesFeast = settings.imitatesFeast
+        longestTurn = TimeAmount(settings.timeout * 0.4)
     }
 }
 

@@ -23,8 +23,17 @@ package final class StoreGate: Sendable {
         breaker.withLock { $0.finished(permit, outcome, at: now) }
     }
 
-    /// What an operator forced it to; `nil` while it decides by itself.
-    package var override: OverridableBreaker.Override? { breaker.withLock { $0.override } }
+    /// The value of `tidemark_breaker_state`.
+    var metric: Double {
+        breaker.withLock { breaker in
+            switch (breaker.override, breaker.state) {
+            case (.open, _): 3
+            case (.closed, _), (nil, .closed): 0
+            case (nil, .halfOpen): 1
+            case (nil, .open): 2
+            }
+        }
+    }
 
     /// Forces it, or with `nil` lets it begin anew. Returns how it looked before and after.
     package func force(_ override: OverridableBreaker.Override?) -> (before: BreakerReading, after: BreakerReading) {
@@ -42,6 +51,12 @@ package final class StoreGate: Sendable {
     private static func reading(_ breaker: borrowing OverridableBreaker) -> BreakerReading {
         let state = breaker.override.map { "forced_\($0.rawValue)" } ?? breaker.state.rawValue
         return BreakerReading(name: "store", state: state, trips: breaker.trips)
+    }
+
+    /// Changes the breaker's rules; what it counted stays.
+    package func configure(_ configuration: Breaker.Configuration) {
+        let now = ContinuousClock.now
+        breaker.withLock { $0.configure(configuration, at: now) }
     }
 
     /// What it does with calls now.

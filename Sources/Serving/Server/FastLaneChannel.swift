@@ -19,9 +19,10 @@ struct FastLaneChannel: ServerChildChannel, HTTPChannelHandler {
             let pipeline = channel.pipeline.syncOperations
             let start = ConnectionStart()
             var limits = NIOHTTPDecoderLimitConfiguration()
-            limits.maxHeaderFieldSize = serving.settings.headerBytes
-            limits.maxHeaderListSize = serving.settings.headerBytes
-            limits.maxHeaderFieldCount = serving.settings.headers
+            let settings = serving.liveSettings
+            limits.maxHeaderFieldSize = settings.headerBytes
+            limits.maxHeaderListSize = settings.headerBytes
+            limits.maxHeaderFieldCount = settings.headers
             try pipeline.addHandlers([
                 FirstByteHandler(start),
                 HTTPResponseEncoder(),

@@ -89,13 +89,16 @@ extension ServingContext {
     /// What a look at this instant finds.
     package var readiness: Readiness {
         let isDrained = isDraining
-        let hasCatalog = catalog.current != nil
+        let status = catalog.status
+        let hasCatalog = status.generation > 0
         let state = gate.state
         return Readiness(checks: [
             .init(name: "drain", grade: isDrained ? .bad : .good, text: "the daemon is on its way to its end"),
             .init(
-                name: "catalog", grade: hasCatalog ? .good : .bad,
-                text: "no catalog was read yet: the store was not reachable, or nothing was applied to it"),
+                name: "catalog", grade: !hasCatalog ? .bad : status.problems.isEmpty ? .good : .degraded,
+                text: hasCatalog
+                    ? "the last good one is served: \(status.problems.joined(separator: "; "))"
+                    : "no catalog was read yet: the store was not reachable, or nothing was applied to it"),
             .init(
                 name: "store", grade: state == .closed ? .good : .degraded,
                 text: "the breaker before the store is \(state.rawValue)"),

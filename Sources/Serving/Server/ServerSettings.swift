@@ -37,6 +37,8 @@ package struct ServerSettings: Sendable, Hashable {
     /// How long running requests may take to end after that.
     package var drain = Duration.seconds(10)
 
+    /// How many lookups may be under way at once.
+    package var maximumInFlight = ServeConfig.InFlight.adaptive
     /// Whether the Feast route says what Feast's server would say of values that aren't there.
     package var imitatesFeast = false
 
@@ -58,6 +60,7 @@ package struct ServerSettings: Sendable, Hashable {
         requestTimeout = config.client.request
         idleTimeout = config.client.idle
         writeTimeout = config.client.write
+        maximumInFlight = config.maximumInFlight
         unready = config.unready
         drain = config.drain
         imitatesFeast = config.feastStatuses == .feast

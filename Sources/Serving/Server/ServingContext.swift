@@ -2,12 +2,15 @@ package import Logging
 import NIOCore
 package import OnlineStore
 package import RedisClient
+import Resilience
 import Synchronization
 import Telemetry
 
 /// What all event loops and routes of the serving daemon share.
 package final class ServingContext: Sendable {
+    /// What it was started with.
     package let settings: ServerSettings
+    package let admission: AdmissionGate
     package let metrics: ServingMetrics
     package let gate: StoreGate
     package let logger: Logger
@@ -16,6 +19,8 @@ package final class ServingContext: Sendable {
     let store: any OnlineStore
     /// How each event loop connects to Redis; `nil` for a store that isn't Redis.
     let laneConfiguration: RedisClient.Configuration?
+    private let live: Mutex<ServerSettings>
+    private let liveGeneration = Atomic<UInt64>(0)
     private let draining = Atomic(false)
     private let overdue = Atomic(false)
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
@@ -25,12 +30,40 @@ package final class ServingContext: Sendable {
         store: any OnlineStore, lane: RedisClient.Configuration?, logger: Logger
     ) {
         self.settings = settings
+        live = Mutex(settings)
+        admission = AdmissionGate(
+            settings.maximumInFlight, timeout: settings.timeout, threads: settings.threads,
+            refusals: metrics.registry.counter(.admissionRefusals, ["limit"]),
+            delays: metrics.registry.counter(.admissionRefusals, ["delay"]))
         self.metrics = metrics
         self.gate = gate
         self.catalog = catalog
         self.store = store
         laneConfiguration = lane
         self.logger = logger
+        let breaker = metrics.registry.gauge(.breakerState, ["store"])
+        metrics.registry.addCollector { [weak self] in
+            guard let self else { return }
+            breaker.set(self.gate.metric)
+            self.metrics.ready.set(self.readiness.isReady)
+        }
+        collectControlMetrics()
+    }
+
+    /// The settings in force.
+    package var liveSettings: ServerSettings { live.withLock { $0 } }
+
+    /// Grows with each change of `liveSettings`.
+    var settingsGeneration: UInt64 { liveGeneration.load(ordering: .acquiring) }
+
+    /// Puts other settings in force, while requests are under way and without a word to them: the admission limit at once, the
+    /// rest with the next turn of each loop's clock. Address, threads and number of connections stay as they were.
+    package func reconfigure(_ settings: ServerSettings) {
+        live.withLock { live in
+            live = settings
+            liveGeneration.add(1, ordering: .acquiringAndReleasing)
+        }
+        admission.configure(settings.maximumInFlight, timeout: settings.timeout)
     }
 
     /// Whether it is on its way to its end: it takes what still comes, and tells clients to go.

@@ -68,7 +68,7 @@ package struct ServingDaemon: Service {
                 // Runs until the listener is gone, or says when its time is over.
                 try? await gracefulShutdown()
                 serving.beginDrain()
-                try? await Task.sleep(for: settings.drain)
+                try? await Task.sleep(for: serving.liveSettings.drain)
                 serving.endDrain()
             }
             try await tasks.next()
@@ -89,7 +89,7 @@ package struct DrainNotice: Service {
     package func run() async throws {
         try await gracefulShutdown()
         serving.beginDrain()
-        serving.logger.info("draining", metadata: ["unready_for": "\(serving.settings.unready)"])
-        try? await Task.sleep(for: serving.settings.unready)
+        serving.logger.info("draining", metadata: ["unready_for": "\(serving.liveSettings.unready)"])
+        try? await Task.sleep(for: serving.liveSettings.unready)
     }
 }

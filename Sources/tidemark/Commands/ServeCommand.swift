@@ -28,6 +28,10 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
             within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
 
+            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker, log level and admin tokens, \
+            without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
+            connections and the store count from the next start.
+
             With `admin:` in the config there is an admin listener beside it, on 127.0.0.1:6567 unless admin.http says \
             otherwise; it wants a bearer token (`tidemark admin token`), and refuses everything while none is configured.
 
@@ -59,12 +63,9 @@ struct ServeCommand: AsyncParsableCommand {
         let watcher = CatalogWatcher(
             store: store, project: project.config.project, interval: project.config.serve.catalogRefresh,
             logger: logger)
-        var breaker = Breaker.Configuration()
-        breaker.consecutiveFailures = project.config.serve.breaker.failures
-        breaker.openMaximum = project.config.serve.breaker.open
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
-            gate: StoreGate(breaker), catalog: watcher, store: store,
+            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store,
             lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath), logger: logger)
         let daemon = ServingDaemon(serving) { endpoint in
             print("tidemark serves \(project.config.project) on http://\(endpoint)")
@@ -76,8 +77,11 @@ struct ServeCommand: AsyncParsableCommand {
                 ])
         }
         do {
-            var services: [any Service] = [watcher]
-            if let admin = try AdminService.make(project, serving, store) { services.append(admin) }
+            let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            let admin = try AdminService(project)
+            let reloader = Self.reloader(project, serving, watcher, hangups, admin)
+            var services: [any Service] = [watcher, reloader, HangupSignal(hangup)]
+            if let admin { services.append(admin.listener(project, serving, store, reloader)) }
             try await run(services + [daemon, DrainNotice(serving)], project)
         } catch let error as AdminListenError {
             await store.close()
@@ -98,6 +102,30 @@ struct ServeCommand: AsyncParsableCommand {
         logger.info("the serving daemon ended")
     }
 
+    private static func breaker(_ config: ServeConfig) -> Breaker.Configuration {
+        var breaker = Breaker.Configuration()
+        breaker.consecutiveFailures = config.breaker.failures
+        breaker.openMaximum = config.breaker.open
+        return breaker
+    }
+
+    private static func reloader(
+        _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
+        _ admin: AdminService?
+    ) -> ConfigReloader {
+        let path = project.configPath
+        return ConfigReloader(
+            config: project.config, text: project.text, hangups: hangups, logger: project.logger,
+            registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
+            apply: { config in
+                project.sink.level = ProcessLog.level(config.telemetry)
+                serving.reconfigure(ServerSettings(config.serve, cores: project.settings.threads))
+                serving.gate.configure(Self.breaker(config.serve))
+                watcher.setInterval(config.serve.catalogRefresh)
+                admin?.apply(config)
+            })
+    }
+
     private static func run(_ services: [any Service], _ project: ServingProject) async throws {
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
@@ -113,10 +141,13 @@ struct ServeCommand: AsyncParsableCommand {
 struct ServingProject: Sendable {
     let configPath: String
     let config: Config
+    /// What `config` was parsed from.
+    let text: [UInt8]
     let settings: ServerSettings
     /// Of the config's text, 16 hex digits.
     let hash: String
     let logger: Logger
+    let sink: LogSink
     let registry: MetricRegistry
 
     /// Reads the config. Errors are in words, one a line.
@@ -131,18 +162,13 @@ struct ServingProject: Sendable {
             }
             settings.address = address
         }
-        guard config.serve.tls == nil else {
-            throw UsageError("\(path): serve.tls is not supported by this release; put a proxy with TLS before it")
-        }
-        var print = Fingerprint()
-        print.combine(String(decoding: text, as: UTF8.self))
         let registry = MetricRegistry()
         ProcessMetrics.install(in: registry)
         registry.setInfo(.build, [Tidemark.version])
-        registry.setInfo(.config, [print.hex])
+        let sink = ProcessLog.makeSink(config.telemetry, registry)
         return ServingProject(
-            configPath: path, config: config, settings: settings, hash: print.hex,
-            logger: ProcessLog.makeLogger(config.telemetry, registry), registry: registry)
+            configPath: path, config: config, text: text, settings: settings, hash: ConfigReloader.hash(text),
+            logger: ProcessLog.makeLogger(sink), sink: sink, registry: registry)
     }
 }
 

@@ -129,7 +129,7 @@ import Testing
 
     @Test func newSettingsCountForTheNextRequest() async throws {
         try await AdminFixture.with(try AdminFixture.config()) { fixture in
-            fixture.listener.apply(try AdminSettings(try AdminFixture.config(hasTokens: false)) { _, _ in "" })
+            fixture.access.apply(try AdminSettings(try AdminFixture.config(hasTokens: false)) { _, _ in "" })
             let answer = try await fixture.client.call("GET", "/admin/v1/status", token: fixture.token(.admin))
             #expect(answer.status == 401)
         }

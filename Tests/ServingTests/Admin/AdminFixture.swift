@@ -15,7 +15,7 @@ struct AdminFixture: Sendable {
     ]
 
     let client: AdminClient
-    let listener: AdminListener
+    let access: AdminAccess
     let memory: MemoryStore
     let breakers: TestBreakers
     let config: TestConfig
@@ -59,9 +59,11 @@ struct AdminFixture: Sendable {
             let path = audit ?? folder.file("audit.jsonl")
             let (addresses, found) = AsyncStream.makeStream(
                 of: NetworkAddress.self, bufferingPolicy: .bufferingNewest(1))
+            let access = AdminAccess(
+                try AdminSettings(config) { _, _ in throw AdminClient.Broken(text: "no secret") })
             let listener = AdminListener(
                 address: NetworkAddress(host: "127.0.0.1", port: 0),
-                settings: try AdminSettings(config) { _, _ in throw AdminClient.Broken(text: "no secret") },
+                access: access,
                 audit: path,
                 sources: AdminSources(
                     project: "shop", store: store ?? memory, owner: "test", wall: { 1_700_000_000_000_000 },
@@ -74,7 +76,7 @@ struct AdminFixture: Sendable {
                 tasks.addTask { try await group.run() }
                 for await address in addresses {
                     let fixture = AdminFixture(
-                        client: AdminClient(port: address.port), listener: listener, memory: memory,
+                        client: AdminClient(port: address.port), access: access, memory: memory,
                         breakers: breakers, config: panel, log: log, auditPath: path, registry: registry)
                     do {
                         try await body(fixture)

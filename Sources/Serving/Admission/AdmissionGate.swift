@@ -1,0 +1,126 @@
+package import FeatureModel
+package import NIOCore
+package import Resilience
+import Synchronization
+package import Telemetry
+
+/// What stands before every request that costs something: as many as can be answered in good time are let in, the others
+/// are refused at once. One for the daemon; any event loop may call it, each call takes a lock for some nanoseconds.
+///
+/// Health checks, metrics and admin don't pass here.
+package final class AdmissionGate: Sendable {
+    /// The answer to a request that wants in.
+    package enum Admission: Sendable {
+        /// Go on, and call `finished` with it exactly once.
+        case admitted(ConcurrencyLimiter.Permit)
+        /// 503; the client may ask again after this many seconds.
+        case refused(retryAfter: Int)
+    }
+
+    /// What the gate is doing, for metrics.
+    package struct Status: Sendable {
+        package let limit: Int
+        package let inFlight: Int
+        package let refusals: Int
+        /// What requests take without waiting for each other; `nil` before enough were seen.
+        package let baseline: Duration?
+        /// Permits handed back twice: a mistake of ours.
+        package let strays: Int
+    }
+
+    private struct State: ~Copyable {
+        var limiter: ConcurrencyLimiter
+        var jitter: UInt64
+    }
+
+    private let state: Mutex<State>
+    private let threads: Int
+    private let refusals: Counter?
+    private let delays: Counter?
+
+    /// The share of a request's time that it may spend waiting for others.
+    package static let waitShare = 0.2
+
+    /// - Parameters:
+    ///   - inFlight: `serve.max_in_flight`.
+    ///   - timeout: `serve.timeout`, of which requests may spend a share on waiting for each other.
+    ///   - threads: How many event loops serve.
+    ///   - now: When it starts.
+    ///   - seed: Of the jitter in what it tells the refused.
+    ///   - refusals: Counts those refused because of the limit.
+    ///   - delays: Counts those refused because they waited too long before.
+    package init(
+        _ inFlight: ServeConfig.InFlight, timeout: Duration, threads: Int, at now: NIODeadline = .now(),
+        seed: UInt64 = .random(in: 1 ... .max), refusals: Counter? = nil, delays: Counter? = nil
+    ) {
+        self.refusals = refusals
+        self.delays = delays
+        self.threads = max(1, threads)
+        let limiter = ConcurrencyLimiter(
+            Self.rules(inFlight, timeout, threads: self.threads), at: now.uptimeNanoseconds)
+        state = Mutex(State(limiter: limiter, jitter: max(1, seed)))
+    }
+
+    /// A request wants in.
+    package func acquire(at now: NIODeadline) -> Admission {
+        let admission = state.withLock { state -> Admission in
+            if let permit = state.limiter.acquire(at: now.uptimeNanoseconds) { return .admitted(permit) }
+            return .refused(retryAfter: Self.retryAfter(&state.jitter))
+        }
+        if case .refused = admission { refusals?.add() }
+        return admission
+    }
+
+    /// An admitted request is over; `now` is when its answer was ready to be written.
+    package func finished(
+        _ permit: ConcurrencyLimiter.Permit, _ outcome: ConcurrencyLimiter.Outcome, at now: NIODeadline
+    ) {
+        state.withLock { $0.limiter.finished(permit, outcome, at: now.uptimeNanoseconds) }
+    }
+
+    /// Refuses a request that waited too long for its event loop; returns what to tell it: 1 to 5 seconds, so that not all
+    /// come back at once.
+    package func refuseDelayed() -> Int {
+        delays?.add()
+        return state.withLock { Self.retryAfter(&$0.jitter) }
+    }
+
+    /// Changes the limit while requests are under way; none is dropped for it.
+    package func configure(_ inFlight: ServeConfig.InFlight, timeout: Duration) {
+        state.withLock { $0.limiter.configure(Self.rules(inFlight, timeout, threads: threads)) }
+    }
+
+    /// What it is doing.
+    package var status: Status {
+        state.withLock { state in
+            Status(
+                limit: state.limiter.limit, inFlight: state.limiter.inFlight, refusals: state.limiter.refusals,
+                baseline: state.limiter.baseline.map { .nanoseconds(Int64($0)) }, strays: state.limiter.strays)
+        }
+    }
+
+    /// Requests share pipelines to the store and are cheaper together, so an event loop's share begins at 128 and may grow to
+    /// 512.
+    private static func rules(
+        _ inFlight: ServeConfig.InFlight, _ timeout: Duration, threads: Int
+    ) -> ConcurrencyLimiter.Configuration {
+        switch inFlight {
+        case .fixed(let limit): return .init(fixed: limit)
+        case .adaptive:
+            var rules = ConcurrencyLimiter.Configuration()
+            rules.minimum = 2 * threads
+            rules.initial = 128 * threads
+            rules.maximum = 512 * threads
+            rules.waitTarget = max(rules.waitTarget, timeout * waitShare)
+            return rules
+        }
+    }
+
+    /// Xorshift, which needs a state that is not 0.
+    private static func retryAfter(_ jitter: inout UInt64) -> Int {
+        jitter ^= jitter << 13
+        jitter ^= jitter >> 7
+        jitter ^= jitter << 17
+        return Int(jitter % 5) + 1
+    }
+}

@@ -1,0 +1,206 @@
+package import FeatureModel
+package import Logging
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+package import Telemetry
+
+/// Takes changes of the config file into a daemon that runs: validates, then swaps whole, else keeps the old one and says why.
+///
+/// It looks at the file in an interval, and at once when `hangups` yields or `reload` is called. A file that an editor
+/// is still writing is half a file, and half a config may be a valid one; so what a look finds counts when the next one finds
+/// it again. A hangup is somebody's word that the file is done.
+package actor ConfigReloader: Service {
+    /// What became of one reload.
+    package enum Outcome: String, Sendable, CaseIterable {
+        /// Another config is in force.
+        case applied
+        /// The file says what is in force.
+        case unchanged
+        /// The file is wrong, and the old config stays.
+        case refused
+        /// The file can't be read, and the old config stays.
+        case unreadable
+    }
+
+    /// How the reloading goes.
+    package struct Status: Sendable {
+        /// Of the text of the config in force, 16 hex digits.
+        package var hash: String
+        /// 1 at the start, and one more with each config that takes the place of another.
+        package var generation: UInt64 = 1
+        /// Why the file is not what is in force; `nil` when it is.
+        package var problem: String?
+        /// Keys that differ from what the daemon was started with and count from its next start.
+        package var waitingForRestart: [String] = []
+    }
+
+    private struct Shared {
+        var config: Config
+        var status: Status
+    }
+
+    private let started: Config
+    private let read: @Sendable () throws -> [UInt8]
+    private let apply: @Sendable (Config) -> Void
+    private let hangups: AsyncStream<Void>
+    private let interval: Duration
+    private let clock: ServingClock
+    private let logger: Logger
+    private let registry: MetricRegistry
+    private let shared: Mutex<Shared>
+
+    /// The text in force, and the one found last if it is another.
+    private var text: [UInt8]
+    private var found: [UInt8]?
+    /// The text refused last.
+    private var refused: [UInt8]?
+    private var begun: UInt64 = 0
+    private var taken: UInt64 = 0
+
+    /// - Parameters:
+    ///   - config: What the daemon was started with.
+    ///   - text: What it was parsed from.
+    ///   - hangups: Asks for a look at once; SIGHUP.
+    ///   - interval: How often to look by itself.
+    ///   - clock: The machine's, or a test's.
+    ///   - logger: Told of each swap, and of each file that is refused, once.
+    ///   - registry: Where outcomes are counted and the hash in force is shown.
+    ///   - read: Reads the file; runs on a thread that may block.
+    ///   - apply: Puts another config in force. Called for one config after the other, from no event loop.
+    package init(
+        config: Config, text: [UInt8], hangups: AsyncStream<Void>, interval: Duration = .seconds(1),
+        clock: ServingClock = .real, logger: Logger, registry: MetricRegistry,
+        read: @escaping @Sendable () throws -> [UInt8], apply: @escaping @Sendable (Config) -> Void
+    ) {
+        started = config
+        self.text = text
+        self.hangups = hangups
+        self.interval = interval
+        self.clock = clock
+        self.logger = logger
+        self.registry = registry
+        self.read = read
+        self.apply = apply
+        let hash = Self.hash(text)
+        shared = Mutex(Shared(config: config, status: Status(hash: hash)))
+        registry.setInfo(.config, [hash])
+        for outcome in Outcome.allCases { _ = registry.counter(.configReloads, [outcome.rawValue]) }
+        registry.gauge(.configGeneration).set(1)
+        registry.gauge(.configWaitsForRestart).set(false)
+    }
+
+    /// The config in force. Keys that wait for a restart are in it as the file has them.
+    package nonisolated var current: Config { shared.withLock { $0.config } }
+
+    /// How the reloading goes.
+    package nonisolated var status: Status { shared.withLock { $0.status } }
+
+    /// The hash that names a config's text.
+    package static func hash(_ text: [UInt8]) -> String {
+        var print = Fingerprint()
+        print.combine(String(decoding: text, as: UTF8.self))
+        return print.hex
+    }
+
+    /// Looks until graceful shutdown or cancellation.
+    package func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    while (try? await self.clock.sleep(self.interval)) != nil { await self.look(trusting: false) }
+                }
+                group.addTask {
+                    for await _ in self.hangups { await self.look(trusting: true) }
+                }
+            }
+        }
+    }
+
+    /// Takes the file as it is now.
+    @discardableResult
+    package func reload() async -> Outcome { await look(trusting: true) }
+
+    @discardableResult
+    private func look(trusting: Bool) async -> Outcome {
+        begun += 1
+        let number = begun
+        let read = read
+        let result: Result<[UInt8], any Error>
+        do {
+            result = .success(try await NIOThreadPool.singleton.runIfActive { try read() })
+        } catch {
+            result = .failure(error)
+        }
+        // A look that began later has ended before and knows better.
+        guard number > taken else { return .unchanged }
+        taken = number
+        switch result {
+        case .success(let text): return take(text, trusting: trusting)
+        case .failure(let error):
+            found = nil
+            return keep(.unreadable, "\(error)", isNews: status.problem != "\(error)", counts: trusting)
+        }
+    }
+
+    private func take(_ text: [UInt8], trusting: Bool) -> Outcome {
+        if text == self.text {
+            found = nil
+            if status.problem != nil {
+                shared.withLock { $0.status.problem = nil }
+                logger.info("the config file is again what is in force")
+            }
+            if trusting { count(.unchanged) }
+            return .unchanged
+        }
+        let isKnown = text == found
+        found = text
+        // The first look at a new text only remembers it; a text that was refused is refused in silence from then on.
+        guard trusting || isKnown else { return .unchanged }
+        if !trusting, refused == text { return .refused }
+        do throws(DefinitionErrors) {
+            put(try Config.parse(file: started.file, text: text), text)
+            return .applied
+        } catch {
+            let isNews = refused != text
+            refused = text
+            return keep(.refused, "\(error)", isNews: isNews, counts: true)
+        }
+    }
+
+    private func put(_ config: Config, _ text: [UInt8]) {
+        self.text = text
+        found = nil
+        refused = nil
+        let hash = Self.hash(text)
+        let waiting = ConfigChange.waitingForRestart(from: started, to: config)
+        let generation = shared.withLock { shared in
+            shared.config = config
+            shared.status = Status(
+                hash: hash, generation: shared.status.generation + 1, problem: nil, waitingForRestart: waiting)
+            return shared.status.generation
+        }
+        apply(config)
+        registry.setInfo(.config, [hash])
+        registry.gauge(.configGeneration).set(Double(generation))
+        registry.gauge(.configWaitsForRestart).set(!waiting.isEmpty)
+        count(.applied)
+        logger.info("another config is in force", metadata: ["config": "\(hash)", "generation": "\(generation)"])
+        if !waiting.isEmpty {
+            logger.warning(
+                "some of the config counts from the next start only",
+                metadata: ["keys": "\(waiting.joined(separator: " "))"])
+        }
+    }
+
+    private func keep(_ outcome: Outcome, _ problem: String, isNews: Bool, counts: Bool) -> Outcome {
+        shared.withLock { $0.status.problem = problem }
+        if counts || isNews { count(outcome) }
+        if isNews {
+            logger.error("the config file is not taken; the old config stays", metadata: ["error": "\(problem)"])
+        }
+        return outcome
+    }
+
+    private func count(_ outcome: Outcome) { registry.counter(.configReloads, [outcome.rawValue]).add() }
+}

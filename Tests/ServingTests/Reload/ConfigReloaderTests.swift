@@ -1,0 +1,193 @@
+import FeatureModel
+import Glibc
+import Logging
+import Serving
+import Synchronization
+import Telemetry
+import Testing
+import TidemarkTesting
+
+/// A config file that changes under a daemon: what is right takes force whole, what is wrong changes nothing.
+@Suite(.timeLimit(.minutes(2))) struct ConfigReloaderTests {
+    /// A config file of a test's own and a reloader over it.
+    private struct Bench {
+        let file: ConfigFile
+        let clock = ManualClock()
+        let registry = MetricRegistry()
+        let applied = Applied()
+        let hangups: AsyncStream<Void>.Continuation
+        let reloader: ConfigReloader
+
+        init(_ text: String) throws {
+            let file = ConfigFile(text)
+            self.file = file
+            let bytes = Array(text.utf8)
+            let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            hangups = continuation
+            let applied = applied
+            reloader = ConfigReloader(
+                config: try Config.parse(file: "tidemark.yaml", text: bytes), text: bytes, hangups: stream,
+                clock: clock.serving(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                registry: registry, read: { try file.read() }, apply: { applied.add($0) })
+        }
+
+        func count(_ outcome: ConfigReloader.Outcome) -> Int {
+            Int(registry.counter(.configReloads, [outcome.rawValue]).value)
+        }
+    }
+
+    /// What stands for the file: replaced whole, read whole, or gone.
+    private final class ConfigFile: Sendable {
+        struct Gone: Error, CustomStringConvertible { var description: String { "tidemark.yaml is not there" } }
+        private let text: Mutex<String?>
+        init(_ text: String) { self.text = Mutex(text) }
+        func write(_ text: String?) { self.text.withLock { $0 = text } }
+        func read() throws -> [UInt8] {
+            guard let text = text.withLock({ $0 }) else { throw Gone() }
+            return Array(text.utf8)
+        }
+    }
+
+    private final class Applied: Sendable {
+        private let timeouts = Mutex<[Duration]>([])
+        func add(_ config: Config) { timeouts.withLock { $0.append(config.serve.timeout) } }
+        var all: [Duration] { timeouts.withLock(\.self) }
+    }
+
+    private static func config(_ timeout: Int, _ more: String = "", http: String = "127.0.0.1:0") -> String {
+        """
+        project: shop
+        online_store: {url: "redis://127.0.0.1:6379/0"}
+        sources: {shop: {url: "sqlite:shop.db"}}
+        serve: {http: "\(http)", timeout: \(timeout)ms\(more)}
+        """
+    }
+
+    @Test func whatIsRightTakesForce() async throws {
+        let bench = try Bench(Self.config(10))
+        let before = bench.reloader.status.hash
+        #expect(bench.registry.render(.prometheus).contains("tidemark_config_info{hash=\"\(before)\"} 1"))
+        #expect(await bench.reloader.reload() == .unchanged)
+        bench.file.write(Self.config(20))
+        #expect(await bench.reloader.reload() == .applied)
+        #expect(bench.reloader.current.serve.timeout == .milliseconds(20))
+        #expect(bench.applied.all == [.milliseconds(20)])
+        let status = bench.reloader.status
+        #expect(status.generation == 2)
+        #expect(status.hash != before)
+        #expect(status.problem == nil)
+        #expect(status.waitingForRestart.isEmpty)
+        let page = bench.registry.render(.prometheus)
+        #expect(page.contains("tidemark_config_info{hash=\"\(status.hash)\"} 1"))
+        #expect(!page.contains(before))
+        #expect(page.contains("tidemark_config_reloads_total{outcome=\"applied\"} 1"))
+        #expect(page.contains("tidemark_config_generation 2"))
+    }
+
+    @Test func whatIsWrongChangesNothingAndSaysWhy() async throws {
+        let bench = try Bench(Self.config(10))
+        bench.file.write(Self.config(20, ", drain: 1ms"))
+        #expect(await bench.reloader.reload() == .refused)
+        #expect(bench.reloader.status.problem?.contains("tidemark.yaml:4: serve.drain: found 1ms") == true)
+        bench.file.write(nil)
+        #expect(await bench.reloader.reload() == .unreadable)
+        #expect(bench.reloader.status.problem == "tidemark.yaml is not there")
+        #expect(bench.reloader.current.serve.timeout == .milliseconds(10))
+        #expect(bench.reloader.status.generation == 1)
+        #expect(bench.applied.all.isEmpty)
+        bench.file.write(Self.config(10))
+        #expect(await bench.reloader.reload() == .unchanged)
+        #expect(bench.reloader.status.problem == nil)
+        let outcomes: [ConfigReloader.Outcome] = [.refused, .unreadable, .applied]
+        #expect(outcomes.map { bench.count($0) } == [1, 1, 0])
+    }
+
+    @Test func whatNeedsARestartIsNamedUntilItIsTakenBack() async throws {
+        let bench = try Bench(Self.config(10))
+        bench.file.write(Self.config(20, ", threads: 7, limits: {connections: 5}", http: "127.0.0.1:1"))
+        #expect(await bench.reloader.reload() == .applied)
+        #expect(
+            bench.reloader.status.waitingForRestart == ["serve.http", "serve.threads", "serve.limits.connections"])
+        #expect(bench.applied.all == [.milliseconds(20)], "the rest takes force")
+        bench.file.write(Self.config(20))
+        await bench.reloader.reload()
+        #expect(bench.reloader.status.waitingForRestart.isEmpty)
+    }
+
+    @Test func aHalfWrittenFileIsNotTaken() async throws {
+        let bench = try Bench(Self.config(10))
+        let service = Task { try await bench.reloader.run() }
+        func tick() async throws {
+            try await bench.clock.waitForSleepers(1)
+            bench.clock.advance(by: .seconds(1))
+            try await bench.clock.waitForSleepers(1)
+        }
+        // Cut off behind `serve:` it would be valid, with every default.
+        bench.file.write(Self.config(20).split(separator: "{http")[0] + "{}")
+        try await tick()
+        #expect(bench.reloader.status.generation == 1)
+        bench.file.write(Self.config(20))
+        try await tick()
+        #expect(bench.reloader.status.generation == 1)
+        try await tick()
+        #expect(bench.reloader.status.generation == 2)
+        #expect(bench.applied.all == [.milliseconds(20)])
+        bench.file.write(Self.config(30, ", tiemout: 5ms"))
+        for _ in 0..<4 { try await tick() }
+        #expect(bench.reloader.status.problem?.contains("tiemout") == true)
+        #expect(bench.count(.refused) == 1, "said once, not each second")
+        bench.file.write(nil)
+        for _ in 0..<3 { try await tick() }
+        #expect(bench.count(.unreadable) == 1)
+        #expect(bench.reloader.current.serve.timeout == .milliseconds(20))
+        service.cancel()
+        try await service.value
+    }
+
+    @Test func aHangupIsObeyedAtOnce() async throws {
+        let bench = try Bench(Self.config(10))
+        let service = Task { try await bench.reloader.run() }
+        bench.file.write(Self.config(20))
+        bench.hangups.yield()
+        while bench.reloader.status.generation == 1 { await Task.yield() }
+        #expect(bench.applied.all == [.milliseconds(20)])
+        service.cancel()
+        try await service.value
+    }
+
+    @Test func ofManyReloadsTheLastValidFileWinsAndReadersSeeWholeOnes() async throws {
+        let bench = try Bench(Self.config(10))
+        let valid = Set([10] + Array(100..<400))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                var last: UInt64 = 0
+                while !Task.isCancelled {
+                    let generation = bench.reloader.status.generation
+                    #expect(generation >= last)
+                    last = generation
+                    let serve = bench.reloader.current.serve
+                    #expect(valid.contains { Duration.milliseconds($0) == serve.timeout })
+                    #expect(serve.drain == serve.timeout * 2 || serve.timeout == .milliseconds(10))
+                    await Task.yield()
+                }
+            }
+            for number in 100..<400 {
+                let text = Self.config(number, ", drain: \(2 * number)ms")
+                switch number % 3 {
+                case 0: bench.file.write(text)
+                case 1: bench.file.write(String(text.dropLast(1)))
+                default: bench.file.write(Self.config(number, ", drain: 1ms"))
+                }
+                let outcome = await bench.reloader.reload()
+                #expect((outcome == .applied) == (number % 3 == 0))
+            }
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+        #expect(bench.reloader.current.serve.timeout == .milliseconds(399))
+        #expect(bench.reloader.status.generation == 101)
+        #expect(bench.applied.all.last == .milliseconds(399))
+        #expect(bench.applied.all.count == 100)
+        #expect(bench.count(.refused) == 200)
+    }
+}
