@@ -86,6 +86,7 @@ let package = Package(
             "Serving",
             [
                 "FeatureModel", "Resilience", "RowCodec", "RedisClient", "OnlineStore", "Telemetry",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

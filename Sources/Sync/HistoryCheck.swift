@@ -1,4 +1,5 @@
 import Extraction
+import OnlineStore
 
 /// Whether a source is still the one that a marker speaks of.
 enum HistoryCheck {

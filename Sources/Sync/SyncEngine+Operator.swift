@@ -1,6 +1,6 @@
 import Extraction
 package import FeatureModel
-import OnlineStore
+package import OnlineStore
 
 /// What operators do to single views: sweeps, watermarks, erasure, quarantine.
 extension SyncEngine {

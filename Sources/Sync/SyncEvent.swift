@@ -1,4 +1,4 @@
-import OnlineStore
+package import OnlineStore
 package import Resilience
 
 /// What the engine tells while it works. Observers must return at once.

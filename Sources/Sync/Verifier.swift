@@ -1,6 +1,6 @@
 import Extraction
 import FeatureModel
-import OnlineStore
+package import OnlineStore
 import RowCodec
 
 /// What `verify` found in one version of a view.

@@ -36,6 +36,7 @@ package enum MetricName {
     package static let httpConnections = "tidemark_http_connections"
     package static let lookupPlansCompiled = "tidemark_lookup_plans_compiled_total"
     package static let servingReady = "tidemark_serving_ready"
+    package static let adminRequests = "tidemark_admin_requests_total"
 
     package static let catalogGeneration = "tidemark_catalog_generation"
     package static let catalogAgeSeconds = "tidemark_catalog_age_seconds"

@@ -26,6 +26,9 @@ extension CounterMetric {
         MetricName.sourceErrors, help: "Failed reads of a source, by code.", labels: ["source", "code"])
     package static let logLinesDropped = CounterMetric(
         MetricName.logLinesDropped, help: "Log lines dropped because standard error was full or closed.")
+    package static let adminRequests = CounterMetric(
+        MetricName.adminRequests, help: "Requests of the admin listener, by the status they were answered with.",
+        labels: ["route", "outcome"])
     package static let seriesRefused = CounterMetric(
         MetricName.seriesRefused, help: "Label sets refused because their metric has as many as it may have.",
         labels: ["metric"])
@@ -99,7 +102,7 @@ extension MetricFamily {
         let counters: [CounterMetric] = [
             .syncRows, .syncRuns, .contractViolations, .contractBreaches, .sweepRows, .leaseLost, .historyBreaks,
             .retries, .storeErrors, .sourceErrors, .logLinesDropped, .seriesRefused, .lookupValues, .httpRequests,
-            .lookupPlansCompiled,
+            .lookupPlansCompiled, .adminRequests,
         ]
         let gauges: [GaugeMetric] = [
             .syncLagSeconds, .syncLagRows, .syncIntervalSeconds, .newestEventTimestampSeconds,

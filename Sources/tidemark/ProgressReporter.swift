@@ -1,4 +1,5 @@
 import FeatureModel
+import OnlineStore
 import Sync
 
 /// Shows the progress of `sync --once`: a bar a phase, remarks between.

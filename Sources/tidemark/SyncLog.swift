@@ -1,5 +1,6 @@
 import FeatureModel
 import Logging
+import OnlineStore
 import Sync
 import Telemetry
 

@@ -32,7 +32,9 @@ import Glibc
                 subcommands: [LookupCommand.self, ExplainCommand.self, EraseCommand.self, QuarantineCommand.self]),
             CommandGroup(
                 name: "Operation",
-                subcommands: [DoctorCommand.self, SeedCommand.self, ImportCommand.self, VersionCommand.self]),
+                subcommands: [
+                    AdminCommand.self, DoctorCommand.self, SeedCommand.self, ImportCommand.self, VersionCommand.self,
+                ]),
         ])
 
     @OptionGroup var global: GlobalOptions

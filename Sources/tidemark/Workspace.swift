@@ -88,6 +88,11 @@ final class Workspace: Sendable {
         return SyncEngine(context: context, sources: sources)
     }
 
+    /// What operators do to views, over the store alone.
+    func viewOperator() async throws -> ViewOperator {
+        ViewOperator(project: config.project, store: try await store(), owner: settings.owner, now: SyncTime.real.wall)
+    }
+
     private func connector(_ source: SourceConfig) async throws -> any SourceConnector {
         if let connector = opened.withLock({ $0.sources[source.name] }) { return connector }
         let connector = try await SourceOpener.open(source, configPath: configPath)

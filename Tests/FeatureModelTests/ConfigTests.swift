@@ -83,7 +83,7 @@ import Testing
         #expect(config.sync.shutdown == .seconds(15))
         #expect(config.telemetry.logLevel == .debug)
         #expect(config.telemetry.logFormat == .json)
-        #expect(config.uninterpreted == ["admin", "models"])
+        #expect(config.uninterpreted == ["models"])
     }
 
     @Test func defaultsStandInForWhatIsNotSaid() throws {
@@ -115,7 +115,7 @@ import Testing
             serve: {http: 0.0.0.0:6566, grpc: 0.0.0.0:6568, timeout: 50ms, max_in_flight: adaptive}
             admin: {http: 127.0.0.1:6567, tokens: [{name: ops, sha256: env:TIDEMARK_ADMIN_TOKEN_SHA256, scopes: [operate]}]}
             """)
-        #expect(config.uninterpreted == ["admin", "serve.grpc"])
+        #expect(config.uninterpreted == ["serve.grpc"])
         #expect(config.sources.map(\.name) == ["shop"])
     }
 

@@ -11,6 +11,10 @@ package struct Config: Hashable, Sendable {
     package let sync: SyncConfig
     package let serve: ServeConfig
     package let telemetry: TelemetryConfig
+    /// The admin listener; `nil` where the file has no such section, and there is none.
+    package let admin: AdminConfig?
+    /// What stands in the file, with what must not be shown taken out.
+    package let document: DocumentValue
     /// Keys that are there and that this release leaves alone.
     package let uninterpreted: [String]
     /// Where the sources stand in the file.

@@ -1,7 +1,7 @@
 /// The declaration of `tidemark.yaml`.
 enum ConfigShape {
     /// Top-level keys that are recognised, and not interpreted in this release.
-    static let uninterpreted = ["admin", "resilience", "pipelines", "models"]
+    static let uninterpreted = ["resilience", "pipelines", "models"]
 
     static let root = ObjectShape(
         name: "config",
@@ -16,6 +16,7 @@ enum ConfigShape {
             Field("sync", .object(sync), "The sync service."),
             Field("serve", .object(serve), "The serving daemon."),
             Field("telemetry", .object(telemetry), "Logs."),
+            Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
         ]
             + uninterpreted.map {
                 Field($0, .anyMapping, "Accepted and not interpreted in this release.")

@@ -24,6 +24,8 @@ package enum ConfigChange {
         Key("serve.http") { $0.serve.http },
         Key("serve.threads") { $0.serve.threads },
         Key("serve.limits.connections") { $0.serve.limits.connections },
+        Key("admin.http") { $0.admin?.http },
+        Key("admin.audit") { $0.admin?.audit },
         Key("telemetry.log_format") { $0.telemetry.logFormat },
     ]
 }

@@ -44,8 +44,7 @@ package final class ServingContext: Sendable {
         let breaker = metrics.registry.gauge(.breakerState, ["store"])
         metrics.registry.addCollector { [weak self] in
             guard let self else { return }
-            let state = self.gate.state
-            breaker.set(state == .closed ? 0 : state == .halfOpen ? 1 : 2)
+            breaker.set(self.gate.metric)
             self.metrics.ready.set(self.readiness.isReady)
         }
         collectControlMetrics()

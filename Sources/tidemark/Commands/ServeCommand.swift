@@ -28,9 +28,12 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
             within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
 
-            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker and log level, \
+            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker, log level and admin tokens, \
             without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
             connections and the store count from the next start.
+
+            With `admin:` in the config there is an admin listener beside it, on 127.0.0.1:6567 unless admin.http says \
+            otherwise; it wants a bearer token (`tidemark admin token`), and refuses everything while none is configured.
 
             tidemark serve
             tidemark serve --http 127.0.0.1:0
@@ -75,8 +78,15 @@ struct ServeCommand: AsyncParsableCommand {
         }
         do {
             let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-            let reloader = Self.reloader(project, serving, watcher, hangups)
-            try await run([watcher, reloader, HangupSignal(hangup), daemon, DrainNotice(serving)], project)
+            let admin = try AdminService(project)
+            let reloader = Self.reloader(project, serving, watcher, hangups, admin)
+            var services: [any Service] = [watcher, reloader, HangupSignal(hangup)]
+            if let admin { services.append(admin.listener(project, serving, store, reloader)) }
+            try await run(services + [daemon, DrainNotice(serving)], project)
+        } catch let error as AdminListenError {
+            await store.close()
+            Console.error(error.description)
+            throw Ending.failed
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             await store.close()
             Console.error(
@@ -100,7 +110,8 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private static func reloader(
-        _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>
+        _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
+        _ admin: AdminService?
     ) -> ConfigReloader {
         let path = project.configPath
         return ConfigReloader(
@@ -111,6 +122,7 @@ struct ServeCommand: AsyncParsableCommand {
                 serving.reconfigure(ServerSettings(config.serve, cores: project.settings.threads))
                 serving.gate.configure(Self.breaker(config.serve))
                 watcher.setInterval(config.serve.catalogRefresh)
+                admin?.apply(config)
             })
     }
 

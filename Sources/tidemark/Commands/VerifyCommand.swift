@@ -1,5 +1,6 @@
 import ArgumentParser
 import FeatureModel
+import OnlineStore
 import Sync
 
 struct VerifyCommand: ProjectCommand {

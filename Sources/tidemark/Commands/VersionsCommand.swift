@@ -58,8 +58,11 @@ struct VersionsCommand: AsyncParsableCommand {
         var version: Int
 
         func run(_ workspace: Workspace) async throws {
-            let engine = try await workspace.engine()
-            try await VersionsCommand.flip(view, to: version, engine)
+            let view = view
+            let flip = try await VersionsCommand.operating {
+                try await workspace.viewOperator().activate(view, version)
+            }
+            print("\(view): version \(flip.after) is read from now on")
         }
     }
 
@@ -75,13 +78,9 @@ struct VersionsCommand: AsyncParsableCommand {
         var view: String
 
         func run(_ workspace: Workspace) async throws {
-            let engine = try await workspace.engine()
-            guard let previous = try await VersionsCommand.applied(view, engine).previous else {
-                throw UsageError(
-                    "view \(view) has no previous version to roll back to: it was never replaced, or keep_previous is over. "
-                        + "`tidemark sync --backfill \(view)` builds a new one")
-            }
-            try await VersionsCommand.flip(view, to: previous.number, engine)
+            let view = view
+            let flip = try await VersionsCommand.operating { try await workspace.viewOperator().rollback(view) }
+            print("\(view): version \(flip.after) is read from now on")
         }
     }
 
@@ -91,29 +90,25 @@ struct VersionsCommand: AsyncParsableCommand {
     ///
     /// - Throws: `SyncError.notApplied` where nothing is applied at all, else `UsageError` with the nearest view's name.
     static func applied(_ view: String, _ engine: SyncEngine) async throws -> ViewVersions {
-        if let versions = try await engine.context.catalog.versions(of: view) { return versions }
-        guard let record = try await engine.context.catalog.catalog()?.record else {
-            throw SyncError.notApplied("project \(engine.context.project)")
+        let context = engine.context
+        return try await operating {
+            try await ViewOperator(
+                project: context.project, store: context.store, owner: context.settings.owner, now: context.time.wall
+            ).versions(of: view)
         }
-        throw UsageError("view \(view) is not applied to this store\(Nearest.hint(view, among: record.views))")
     }
 
-    static func flip(_ view: String, to number: Int, _ engine: SyncEngine) async throws {
-        let before = try await applied(view, engine)
-        guard let version = before.version(number) else {
-            let known = before.versions.map { "\($0.number)" }.joined(separator: ", ")
-            throw UsageError("view \(view) has no version \(number); it has \(known)")
+    /// Runs an operator's work; what is refused is wrong usage, what fails is the store's error.
+    static func operating<Result>(_ work: () async throws -> Result) async throws -> Result {
+        do {
+            return try await work()
+        } catch let error as OperatorError {
+            switch error {
+            case .notApplied(let project): throw SyncError.notApplied("project \(project)")
+            case .store(let error): throw error
+            case .leaseHeld(let view, let owner): throw SyncError.leaseHeld(view: view, owner: owner)
+            default: throw UsageError(error.description)
+            }
         }
-        let keep = try engine.definition(of: version).keepPrevious
-        let now = engine.context.time.wall()
-        let after = try await engine.context.catalog.updateVersions(of: view) {
-            $0.activate(number, at: now, keepPrevious: keep)
-        }
-        guard after.current?.number == number else {
-            throw UsageError(
-                "version \(number) of \(view) is \(version.state.rawValue): only a built or the previous version can be read"
-            )
-        }
-        print("\(view): version \(number) is read from now on")
     }
 }

@@ -105,13 +105,7 @@ struct PauseCommand: ProjectCommand {
     }
 
     static func set(_ view: String, _ paused: Bool, _ workspace: Workspace) async throws {
-        let engine = try await workspace.engine()
-        _ = try await VersionsCommand.applied(view, engine)
-        _ = try await engine.context.catalog.updateVersions(of: view) { versions in
-            guard versions.isPaused != paused else { return false }
-            versions.isPaused = paused
-            return true
-        }
+        _ = try await VersionsCommand.operating { try await workspace.viewOperator().setPaused(view, paused) }
         print(paused ? "\(view) is paused; its rows still expire after its ttl" : "\(view) goes on with its next turn")
     }
 }

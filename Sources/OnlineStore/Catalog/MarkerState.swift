@@ -1,6 +1,3 @@
-import FeatureModel
-package import OnlineStore
-
 /// How far one version of a view got. It lies in the store behind the rows it speaks of (`Marker`).
 package struct MarkerState: Codable, Hashable, Sendable {
     /// What the engine is doing with the version.
@@ -22,6 +19,11 @@ package struct MarkerState: Codable, Hashable, Sendable {
         /// Set once all entities are walked: where the search for rows without a source goes on.
         package var orphanScan: String?
         package var counts = SweepCounts()
+
+        package init(startedAt: Int64, startPosition: UInt64) {
+            self.startedAt = startedAt
+            self.startPosition = startPosition
+        }
     }
 
     package var sequence: Int64 = 0

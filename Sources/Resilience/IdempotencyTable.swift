@@ -1,0 +1,113 @@
+/// Makes a request that is sent several times take effect once. Reads no clock, does no I/O; the owner keeps it in a
+/// `Mutex`.
+///
+/// A key is free → in flight by `begin` → stored by `finish` with an answer, or free again by `finish` without one. A
+/// stored answer is replayed until its retention is over. Every `begin` that says `execute` is followed by one `finish`.
+package struct IdempotencyTable<
+    Key: Hashable & Sendable, Fingerprint: Hashable & Sendable, Answer: Sendable
+>: ~Copyable {
+    /// How much it holds and how long.
+    package struct Limits: Sendable, Hashable {
+        /// Keys in all.
+        package var keys = 10_000
+        /// Bytes of stored answers, as `finish` is told.
+        package var bytes = 16 << 20
+        /// How long an answer is replayed.
+        package var retention = Duration.seconds(86_400)
+        /// Where room is short answers are given up from this age on, the oldest first; younger ones never are.
+        package var minimumRetention = Duration.seconds(3_600)
+
+        package init() {}
+    }
+
+    /// What becomes of a request.
+    package enum Admission {
+        /// Carry it out, then call `finish`.
+        case execute
+        /// It was carried out before: answer this.
+        case replay(Answer)
+        /// The first one is still being carried out.
+        case inFlight
+        /// The key was used for another request.
+        case mismatch
+        /// No room; trying again later can help.
+        case full
+    }
+
+    private enum Entry {
+        case inFlight(Fingerprint)
+        case stored(Fingerprint, Answer, bytes: Int, at: ContinuousClock.Instant)
+    }
+
+    package let limits: Limits
+    private var entries: [Key: Entry] = [:]
+    /// Keys with stored answers, the oldest first, from `oldest` on.
+    private var order: [Key] = []
+    private var oldest = 0
+    /// Bytes of the stored answers.
+    package private(set) var bytes = 0
+
+    package init(_ limits: Limits = .init()) {
+        self.limits = limits
+    }
+
+    /// How many keys are remembered.
+    package var count: Int { entries.count }
+
+    /// A request with a key came.
+    package mutating func begin(
+        _ key: Key, _ fingerprint: Fingerprint, at now: ContinuousClock.Instant
+    ) -> Admission {
+        forget(at: now)
+        switch entries[key] {
+        case .inFlight(let first): return first == fingerprint ? .inFlight : .mismatch
+        case .stored(let first, let answer, _, _): return first == fingerprint ? .replay(answer) : .mismatch
+        case nil: break
+        }
+        makeRoom(keys: 1, bytes: 1, at: now)
+        guard entries.count < limits.keys, bytes < limits.bytes else { return .full }
+        entries[key] = .inFlight(fingerprint)
+        return .execute
+    }
+
+    /// A request that `begin` let through is over. Without an answer the key is free again.
+    ///
+    /// An answer beyond the limit of bytes is kept all the same, since the change took effect; what comes next is `full`.
+    package mutating func finish(
+        _ key: Key, _ answer: Answer?, bytes size: Int, at now: ContinuousClock.Instant
+    ) {
+        guard case .inFlight(let fingerprint) = entries[key] else { return }
+        guard let answer else {
+            entries[key] = nil
+            return
+        }
+        let size = max(0, size)
+        makeRoom(keys: 0, bytes: size, at: now)
+        entries[key] = .stored(fingerprint, answer, bytes: size, at: now)
+        order.append(key)
+        bytes += size
+    }
+
+    private mutating func forget(at now: ContinuousClock.Instant) {
+        while let age = ageOfOldest(at: now), age >= limits.retention { dropOldest() }
+    }
+
+    private mutating func makeRoom(keys: Int, bytes more: Int, at now: ContinuousClock.Instant) {
+        while entries.count + keys > limits.keys || bytes + more > limits.bytes,
+            let age = ageOfOldest(at: now), age >= limits.minimumRetention
+        { dropOldest() }
+    }
+
+    private func ageOfOldest(at now: ContinuousClock.Instant) -> Duration? {
+        guard oldest < order.count, case .stored(_, _, _, let at) = entries[order[oldest]] else { return nil }
+        return now - at
+    }
+
+    private mutating func dropOldest() {
+        if case .stored(_, _, let size, _) = entries.removeValue(forKey: order[oldest]) { bytes -= size }
+        oldest += 1
+        guard oldest * 2 > order.count else { return }
+        order.removeFirst(oldest)
+        oldest = 0
+    }
+}

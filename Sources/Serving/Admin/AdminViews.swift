@@ -1,0 +1,146 @@
+import FeatureModel
+import OnlineStore
+
+/// Views, versions and watermarks as the admin listener shows and changes them.
+struct AdminViews: Sendable {
+    private let project: String
+    private let store: any OnlineStore
+    private let catalog: CatalogStore
+    private let views: ViewOperator
+
+    init(_ sources: AdminSources) {
+        project = sources.project
+        store = sources.store
+        catalog = CatalogStore(sources.store)
+        views = ViewOperator(
+            project: sources.project, store: sources.store, owner: sources.owner, now: sources.wall)
+    }
+
+    // MARK: Reading
+
+    func status() async throws -> [String: DocumentValue] {
+        let record = try await catalog.catalog()?.record
+        var list: [DocumentValue] = []
+        for name in record?.views ?? [] {
+            guard let versions = try await catalog.versions(of: name) else { continue }
+            list.append(try await status(of: versions))
+        }
+        return [
+            "project": .text(project), "hash": .optional(record?.hash), "applied_at": .time(record?.appliedAt),
+            "store_bytes": try await store.usedBytes().map { .integer($0) } ?? .null, "views": .list(list),
+        ]
+    }
+
+    private func status(of versions: ViewVersions) async throws -> DocumentValue {
+        let shown = versions.current ?? versions.next
+        let state = try await views.markers(of: versions)[shown?.number ?? 0]
+        return [
+            "view": .text(versions.view), "version": .number(shown?.number),
+            "state": .text(shown?.state.rawValue ?? "not applied"), "paused": .flag(versions.isPaused),
+            "watermark": .optional(state?.cursor), "newest_event": .time(state?.newestEventTime),
+            "last_success": .time(state?.lastSuccessAt), "last_sweep": .time(state?.lastSweepAt),
+            "lease_holder": .optional(try await store.leaseHolder(versions.view)?.owner),
+        ]
+    }
+
+    func list() async throws -> DocumentValue {
+        var list: [DocumentValue] = []
+        for name in try await catalog.catalog()?.record.views ?? [] {
+            guard let versions = try await catalog.versions(of: name), let shown = versions.current ?? versions.next
+            else {
+                continue
+            }
+            list.append(Self.document(try ViewOperator.definition(of: shown, name), versions))
+        }
+        return ["views": .list(list)]
+    }
+
+    private static func document(_ view: FeatureView, _ versions: ViewVersions) -> DocumentValue {
+        let keys = view.entity.keys.map { key -> DocumentValue in
+            ["name": .text(key.name), "type": .text(key.type.rawValue)]
+        }
+        let features = view.features.map { feature -> DocumentValue in
+            ["name": .text(feature.name), "type": .text(feature.type.spelling)]
+        }
+        return [
+            "view": .text(view.name), "entity": .text(view.entity.name), "keys": .list(keys),
+            "source": .text(view.source.from), "every": .text(view.every.spelling), "ttl": .text(view.ttl.spelling),
+            "max_age": .optional(view.maxAge?.spelling), "version": .number(versions.current?.number),
+            "paused": .flag(versions.isPaused), "features": .list(features),
+        ]
+    }
+
+    func versions(_ view: String) async throws -> DocumentValue {
+        Self.document(try await views.versions(of: view))
+    }
+
+    private static func document(_ versions: ViewVersions) -> DocumentValue {
+        let list = versions.versions.map { version -> DocumentValue in
+            [
+                "version": .number(version.number), "state": .text(version.state.rawValue),
+                "reason": .text(version.reason), "created_at": .time(version.createdAt),
+                "activated_at": .time(version.activatedAt), "retire_at": .time(version.retireAt),
+            ]
+        }
+        return [
+            "view": .text(versions.view), "current": .number(versions.current?.number),
+            "previous": .number(versions.previous?.number), "paused": .flag(versions.isPaused), "versions": .list(list),
+        ]
+    }
+
+    func watermarks(_ view: String) async throws -> DocumentValue {
+        let versions = try await views.versions(of: view)
+        let list = try await views.markers(of: versions).sorted { $0.key < $1.key }.map {
+            number, state -> DocumentValue in
+            [
+                "version": .number(number), "watermark": .text(state.cursor), "phase": .text(state.phase.rawValue),
+                "epoch": .number(Int(state.epoch)), "updated_at": .time(state.updatedAt),
+                "last_success": .time(state.lastSuccessAt),
+            ]
+        }
+        return ["view": .text(view), "paused": .flag(versions.isPaused), "watermarks": .list(list)]
+    }
+
+    // MARK: Changing
+
+    func activate(_ view: String, _ version: Int, expecting expected: Int?) async throws -> AdminChange {
+        try await change(view, views.activate(view, version, expecting: expected))
+    }
+
+    func rollback(_ view: String, expecting expected: Int?) async throws -> AdminChange {
+        try await change(view, views.rollback(view, expecting: expected))
+    }
+
+    private func change(_ view: String, _ flip: ViewOperator.Flip) async throws -> AdminChange {
+        AdminChange(
+            before: ["current": .number(flip.before)], after: ["current": .number(flip.after)],
+            answer: ["view": .text(view), "before": .number(flip.before), "current": .number(flip.after)])
+    }
+
+    func setPaused(_ view: String, _ isPaused: Bool) async throws -> AdminChange {
+        let before = try await views.setPaused(view, isPaused)
+        return AdminChange(
+            before: ["paused": .flag(before)], after: ["paused": .flag(isPaused)],
+            answer: ["view": .text(view), "paused": .flag(isPaused)])
+    }
+
+    func setWatermark(_ view: String, to watermark: String) async throws -> AdminChange {
+        let before = try await views.setWatermark(view, to: watermark)
+        let numbers = before.map { ("\($0.key)", DocumentValue.text($0.value)) }
+        let documents = Dictionary(numbers, uniquingKeysWith: { $1 })
+        return AdminChange(
+            before: .mapping(documents), after: .mapping(documents.mapValues { _ in .text(watermark) }),
+            answer: ["view": .text(view), "watermark": .text(watermark), "before": .mapping(documents)])
+    }
+}
+
+extension DocumentValue {
+    /// A time in RFC 3339 of microseconds since 1970; null for none.
+    static func time(_ microseconds: Int64?) -> DocumentValue {
+        microseconds.map { .text(Timestamps.format($0)) } ?? .null
+    }
+
+    static func optional(_ text: String?) -> DocumentValue { text.map { .text($0) } ?? .null }
+
+    static func number(_ number: Int?) -> DocumentValue { number.map { .integer(Int64($0)) } ?? .null }
+}
