@@ -139,6 +139,16 @@ package final class RedisServer: Sendable {
         return try await send(pipeline, endpoint: endpoint)
     }
 
+    /// How many connections it took since it was started, the one that asks included.
+    package func connectionsReceived() async throws -> Int {
+        let text = String(decoding: try await command("INFO", "stats").bytes() ?? [], as: UTF8.self)
+        let line = text.split(separator: "\r\n").first { $0.hasPrefix("total_connections_received:") }
+        guard let count = line.flatMap({ Int($0.drop { $0 != ":" }.dropFirst()) }) else {
+            throw Failure(text: "INFO names no connections")
+        }
+        return count
+    }
+
     /// Runs commands over a connection of its own; returns the last reply.
     @discardableResult
     package func send(_ pipeline: RedisPipeline, endpoint: RedisEndpoint? = nil) async throws -> RedisReply {

@@ -210,7 +210,7 @@ import TidemarkTesting
                         "POST", "/admin/v1/\(path)", token: fixture.token(.admin), key: "\(number)", body: "{\"x\":1}"
                     ).text)
             }
-            outputs += [fixture.log.text, fixture.registry.render(.text), try fixture.auditLines().joined()]
+            outputs += [fixture.log.text, fixture.registry.render(.prometheus), try fixture.auditLines().joined()]
             outputs.append("\(try AdminFixture.config())")
             outputs.append(String(reflecting: try AdminSettings(try AdminFixture.config()) { _, _ in "" }))
             for token in AdminFixture.tokens.values {
