@@ -1,6 +1,7 @@
 import FeatureModel
 import OnlineStore
 import Serving
+import Telemetry
 import Testing
 import TidemarkTesting
 
