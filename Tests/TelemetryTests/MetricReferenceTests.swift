@@ -48,6 +48,9 @@ import Testing
             metrics.sweepLastCompletedTimestampSeconds, metrics.sweepIntervalSeconds,
             registry.gauge(.breakerState, ["store"]), registry.gauge(.sourceHorizonAgeSeconds, ["shop"]),
             registry.gauge(.httpInFlight), registry.gauge(.httpConnections), registry.gauge(.servingReady),
+            registry.gauge(.catalogGeneration), registry.gauge(.catalogAgeSeconds), registry.gauge(.catalogProblems),
+            registry.gauge(.admissionLimit), registry.gauge(.admissionInFlight), registry.gauge(.configGeneration),
+            registry.gauge(.configWaitsForRestart),
         ] {
             gauge.set(1)
         }
@@ -56,7 +59,8 @@ import Testing
             registry.counter(.sourceErrors, ["shop", "unavailable"]), registry.counter(.logLinesDropped),
             registry.counter(.seriesRefused, ["x"]), metrics.violations(feature: "f", rule: "min"),
             registry.counter(.lookupValues, ["v", "PRESENT"]), registry.counter(.httpRequests, ["/v1/lookup", "2xx"]),
-            registry.counter(.lookupPlansCompiled),
+            registry.counter(.lookupPlansCompiled), registry.counter(.admissionRefusals, ["limit"]),
+            registry.counter(.configReloads, ["taken"]),
         ] {
             counter.add()
         }

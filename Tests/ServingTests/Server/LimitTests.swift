@@ -25,7 +25,8 @@ import TidemarkTesting
             func status(_ body: String, headers: [String] = []) async throws -> Int {
                 try await stage.connect().ask("POST", "/v1/lookup", body, headers: headers).status
             }
-            #expect(try await status(Self.lookup(entities: 50)) == 200)
+            let atLimit = try await status(Self.lookup(entities: 50))
+            #expect(atLimit == 200)
             #expect(try await status(Self.lookup(entities: 51)) == 422)
             #expect(try await status(Self.lookup(entities: 10, features: 10)) == 200)
             #expect(try await status(Self.lookup(entities: 11, features: 10)) == 422)
