@@ -7,13 +7,15 @@ extension CounterMetric {
         MetricName.httpRequests, help: "HTTP requests that were answered, by class of status.",
         labels: ["route", "status"])
     package static let lookupPlansCompiled = CounterMetric(
-        MetricName.lookupPlansCompiled, help: "Feature lists that were compiled because no event loop's cache had them.")
+        MetricName.lookupPlansCompiled, help: "Feature lists that were compiled because no event loop's cache had them."
+    )
 }
 
 extension GaugeMetric {
     package static let httpInFlight = GaugeMetric(
         MetricName.httpInFlight, help: "HTTP requests that are under way.")
-    package static let httpConnections = GaugeMetric(MetricName.httpConnections, help: "HTTP connections that are open.")
+    package static let httpConnections = GaugeMetric(
+        MetricName.httpConnections, help: "HTTP connections that are open.")
     package static let servingReady = GaugeMetric(
         MetricName.servingReady, help: "1 while the daemon says that it is ready, else 0.")
 }
