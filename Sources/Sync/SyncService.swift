@@ -85,6 +85,7 @@ package struct SyncService: Service {
     }
 
     private func repeatView(_ view: String, _ turns: Turns) async throws {
+        let requests = RunRequests(context.store)
         var failures = 0
         var every = Duration.seconds(5)
         do {
@@ -92,9 +93,11 @@ package struct SyncService: Service {
                 // While the store can't tell, or lost what it knew, the interval is the one it told last.
                 every = await interval(of: view) ?? every
                 let due = context.time.now() + every
+                let asked = try? await requests.stamp(of: view)
                 do {
                     try await turns.withTurn { _ = try await self.engine.sync(view, sweepUntil: due) }
                     failures = 0
+                    if let asked { try await requests.finish(view, asked) }
                 } catch let error as CancellationError {
                     throw error
                 } catch {
@@ -104,10 +107,20 @@ package struct SyncService: Service {
                     if case .notApplied? = error as? SyncError { _ = await published() }
                 }
                 let pause = max(due - context.time.now(), .zero) + penalty(failures, every)
-                try await context.time.sleep(pause)
+                try await wait(context.time.now() + pause, unlessAsked: view, after: asked, requests)
             }
         } catch is CancellationError {
             return
+        }
+    }
+
+    /// Waits until then, or until a run of the view is asked for that wasn't before.
+    private func wait(
+        _ due: ContinuousClock.Instant, unlessAsked view: String, after known: [UInt8]?, _ requests: RunRequests
+    ) async throws {
+        while case let left = due - context.time.now(), left > .zero {
+            try await context.time.sleep(min(left, context.settings.catalogPoll))
+            if let stamp = try? await requests.stamp(of: view), stamp != known { return }
         }
     }
 

@@ -46,7 +46,9 @@ def find(view, **keys):
 def routes_missing(path):
     """Why a route can't be tested: it isn't there, or says that it isn't done here."""
     status, body = post(path, {})
-    return f"{path} answers {status}: {body[:100]}" if status in (404, 405, 501) and "module" not in body else None
+    # A 404 of the route's own has Feast's words in it.
+    is_missing = status == 501 or (status in (404, 405) and "module" not in body)
+    return f"{path} answers {status}: {body[:160]}" if is_missing else None
 
 
 def needs(path):
@@ -476,7 +478,7 @@ class Suite(unittest.TestCase):
     def test_push_by_the_sdk(self):
         event = datetime.datetime(2025, 1, 1, tzinfo=shop.UTC)
         frame = self.frame(event, sample_id=[107], clicks=[7], rate=[0.25], label=["pushed"])
-        self.store.push("live_push", frame, to=PushMode.ONLINE)
+        self.store.push("live", frame, to=PushMode.ONLINE)
         self.assertEqual(self.live(107), [7, 0.25, "pushed"])
 
     @needs("/write-to-online-store")
@@ -496,7 +498,7 @@ class Suite(unittest.TestCase):
 
     @needs("/push")
     def test_push(self):
-        body = {"push_source_name": "live_push", "to": "online", "df": {
+        body = {"push_source_name": "live", "to": "online", "df": {
             "sample_id": [109], "clicks": [9], "rate": [1.0], "label": ["p"], "event_timestamp": ["2025-01-01T00:00:00"],
             "created": ["2025-01-01T00:00:01"]}}
         self.assertEqual(post("/push", body), (200, ""))

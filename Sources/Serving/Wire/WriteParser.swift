@@ -50,4 +50,35 @@ package enum WriteParser {
         var cursor = JSONCursor(at: range.lowerBound, maximumDepth: limits.nesting)
         return try cursor.string(bytes).string(bytes)
     }
+
+    /// The views that a body of `/materialize` or `/materialize-incremental` names; `nil` for all. Its times are not looked at:
+    /// a sync goes by its watermark.
+    package static func views(_ body: ByteBuffer, limits: WireLimits) throws(WireError) -> [String]? {
+        let bytes = body.readableBytesSpan
+        let fields = try RequestFields(bytes, limits: limits) { name in
+            if name.equals("feature_views", bytes) { return 0 }
+            return name.equals("version", bytes) ? 1 : nil
+        }
+        if let version = try fields.nullable(1, "version", .string, bytes) {
+            throw WireError(
+                .unknownField, "a version can't be named; all versions that are synced are", path: [.field("version")],
+                offset: version.lowerBound)
+        }
+        guard let list = try fields.nullable(0, "feature_views", .list, bytes) else { return nil }
+        var views: [String] = []
+        var cursor = JSONCursor(at: list.lowerBound, maximumDepth: limits.nesting)
+        var goesOn = try cursor.enter(bytes)
+        while goesOn {
+            let path = [WireError.Step.field("feature_views"), .element(views.count)]
+            guard views.count < limits.features else {
+                throw WireError(
+                    .limitExceeded, "there are over \(limits.features) views", path: [.field("feature_views")])
+            }
+            let range = try cursor.valueRange(bytes)
+            try RequestFields.require(.string, at: range, bytes, path: path)
+            views.append(try text(range, bytes, limits, "feature_views"))
+            goesOn = try cursor.hasMore(bytes, in: .array)
+        }
+        return views
+    }
 }

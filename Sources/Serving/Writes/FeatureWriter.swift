@@ -69,6 +69,29 @@ package final class FeatureWriter: Sendable {
         return counts
     }
 
+    /// Asks `tidemark sync` to run views now: those named, or all that are applied. Returns which.
+    package func requestRuns(of named: [String]?, now: Int64) async throws(WriteFault) -> [String] {
+        let applied: CatalogRecord?
+        do throws(StoreError) {
+            applied = try await catalog.catalog()?.record
+        } catch {
+            throw .store(error)
+        }
+        guard let applied else { throw Self.notApplied }
+        if let unknown = named?.first(where: { !applied.views.contains($0) }) {
+            throw .noView(unknown, known: applied.views)
+        }
+        let views = named ?? applied.views
+        do throws(StoreError) {
+            try await RunRequests(store).add(views, at: now)
+        } catch {
+            throw .store(error)
+        }
+        return views
+    }
+
+    private static let notApplied = WriteFault.refused("nothing is applied to the store yet; `tidemark apply` does it")
+
     // MARK: What is written to
 
     /// The versions of a view that are synced, the one that is read first.
@@ -87,7 +110,7 @@ package final class FeatureWriter: Sendable {
         } catch {
             throw .store(error)
         }
-        guard let record else { throw .refused("nothing is applied to the store yet; `tidemark apply` does it") }
+        guard let record else { throw Self.notApplied }
         guard record.views.contains(name), let versions else { throw .noView(name, known: record.views) }
         var targets: [(view: FeatureView, space: KeySpace)] = []
         for version in versions.synced {

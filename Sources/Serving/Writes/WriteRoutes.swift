@@ -41,9 +41,11 @@ package struct WriteRoutes: Sendable {
             ServingRoute(.post, "/write-to-online-store") {
                 try await respond($0, observe) { await write($0, deadline: $1) }
             },
-            ServingRoute(.post, "/materialize") { try await respond($0, observe) { body, _ in materialize(body) } },
+            ServingRoute(.post, "/materialize") {
+                try await respond($0, observe) { body, _ in await materialize(body) }
+            },
             ServingRoute(.post, "/materialize-incremental") {
-                try await respond($0, observe) { body, _ in materialize(body) }
+                try await respond($0, observe) { body, _ in await materialize(body) }
             },
         ]
     }
@@ -117,19 +119,34 @@ package struct WriteRoutes: Sendable {
         } catch {
             return Self.answer(ErrorBody.feast(error, request: body))
         }
-        return await write(request, of: body, deadline, success: "null") { [project] name, known in
-            .viewNotFound(name, project: project, hint: Nearest.hint(name, among: known))
+        return await write(request, of: body, deadline, success: "null", unknown: viewNotFound)
+    }
+
+    /// `/materialize` and `/materialize-incremental`: asks the sync service to run views now, and doesn't wait for it. 202 with
+    /// the views, as Feast answers when it is asked not to wait.
+    package func materialize(_ body: ByteBuffer) async -> Answer {
+        do throws(WireError) {
+            let named = try WriteParser.views(body, limits: limits)
+            do throws(WriteFault) {
+                let views = try await writer.requestRuns(of: named, now: Self.wallMicroseconds())
+                var output = JSONOutput()
+                output.raw("{\"status\":\"accepted\",\"feature_views\":[")
+                for (index, view) in views.enumerated() {
+                    if index > 0 { output.raw(",") }
+                    output.string(view)
+                }
+                output.raw("]}")
+                return Answer(status: 202, body: output.buffer)
+            } catch {
+                return answer(error, body, viewNotFound)
+            }
+        } catch {
+            return Self.answer(ErrorBody.feast(error, request: body))
         }
     }
 
-    /// `/materialize` and `/materialize-incremental`: 501.
-    package func materialize(_ body: ByteBuffer) -> Answer {
-        Self.answer(
-            FeastFault(
-                status: 501,
-                message:
-                    "views are materialized by `tidemark sync`, each in its own interval; `tidemark sync --once VIEW` "
-                    + "runs one now"))
+    private func viewNotFound(_ name: String, _ known: [String]) -> FeastFault {
+        .viewNotFound(name, project: project, hint: Nearest.hint(name, among: known))
     }
 
     private func write(
@@ -141,16 +158,21 @@ package struct WriteRoutes: Sendable {
                 request, of: body, limits: limits, now: Self.wallMicroseconds(), deadline: deadline)
             return Answer(status: 200, body: ByteBuffer(string: success), counts: counts)
         } catch {
-            switch error {
-            case .noView(let name, let known): return Self.answer(unknown(name, known))
-            case .request(let error): return Self.answer(ErrorBody.feast(error, request: body))
-            case .refused(let text): return Self.answer(FeastFault(status: 409, message: text))
-            case .overloaded: return Self.failure(.overloaded, "too many writes are under way", retryAfter: 1)
-            case .deadlineExceeded:
-                return Self.failure(
-                    .deadlineExceeded, "the time was over before all rows were written; push them again")
-            case .store(let error): return Self.failure(error)
-            }
+            return answer(error, body, unknown)
+        }
+    }
+
+    private func answer(
+        _ fault: WriteFault, _ body: ByteBuffer, _ unknown: (String, [String]) -> FeastFault
+    ) -> Answer {
+        switch fault {
+        case .noView(let name, let known): Self.answer(unknown(name, known))
+        case .request(let error): Self.answer(ErrorBody.feast(error, request: body))
+        case .refused(let text): Self.answer(FeastFault(status: 409, message: text))
+        case .overloaded: Self.failure(.overloaded, "too many writes are under way", retryAfter: 1)
+        case .deadlineExceeded:
+            Self.failure(.deadlineExceeded, "the time was over before all rows were written; push them again")
+        case .store(let error): Self.failure(error)
         }
     }
 

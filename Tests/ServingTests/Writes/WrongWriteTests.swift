@@ -108,6 +108,30 @@ struct WrongWriteTests {
     }
 
     @Test
+    func materializingAsksTheSyncToRun() async throws {
+        let fixture = try await fixture()
+        func answer(_ body: String) async -> String {
+            let answer = await fixture.routes.materialize(.init(string: body))
+            return "\(answer.status) \(String(buffer: answer.body))"
+        }
+        let requests = RunRequests(fixture.store)
+        #expect(await answer(#"{"feature_views":["stat"]}"#).hasPrefix("404 "))
+        #expect(await answer(#"{"feature_views":[1]}"#).hasPrefix("422 "))
+        #expect(await answer(#"{"feature_views":null,"version":"v2"}"#).hasPrefix("400 "))
+        #expect(try await requests.stamp(of: "stats") == nil)
+        #expect(
+            await answer(
+                #"{"start_ts":"2024-05-01T00:00:00","end_ts":"2024-05-02T00:00:00","feature_views":["stats"]}"#)
+                == #"202 {"status":"accepted","feature_views":["stats"]}"#)
+        let stamp = try #require(try await requests.stamp(of: "stats"))
+        try await requests.finish("stats", stamp + [0])
+        #expect(try await requests.stamp(of: "stats") == stamp, "a later request is not taken away")
+        try await requests.finish("stats", stamp)
+        #expect(try await requests.stamp(of: "stats") == nil)
+        #expect(await answer(#"{"end_ts":"2024-05-02T00:00:00"}"#).hasSuffix(#"["stats"]}"#))
+    }
+
+    @Test
     func aStoreWithoutDefinitionsIsSaidToBeOne() async throws {
         let answer = await PushFixture(MemoryStore()).write("{}")
         #expect(answer.status == 409)

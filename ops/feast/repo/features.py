@@ -31,7 +31,8 @@ for view in shop.all_views(0):
     for key, kind in view.keys.items():
         entities.setdefault(key, Entity(name=key, join_keys=[key], value_type=KEYS[kind]))
     batch = FileSource(name=f"{view.name}_file", path=str(DATA / f"{view.name}.parquet"), timestamp_field="event_timestamp")
-    source = PushSource(name="live_push", batch_source=batch) if view.name == "live" else batch
+    # Tidemark has no push sources: it takes a view's own name for one.
+    source = PushSource(name="live", batch_source=batch) if view.name == "live" else batch
     views[view.name] = FeatureView(
         name=view.name,
         entities=[entities[key] for key in view.keys],
