@@ -136,7 +136,7 @@ import Testing
     }
 
     @Test func pagesFromElsewhereAndNamesThatPointHereAreRefused() async throws {
-        try await AdminFixture.with(try AdminFixture.config(hosts: ["Tidemark.internal"])) { fixture in
+        try await AdminFixture.with(try AdminFixture.config(hosts: ["Tidemark.internal"])) { fixture async throws in
             func status(_ headers: [(String, String)]) async throws -> Int {
                 try await fixture.client.call(
                     "GET", "/admin/v1/status", token: fixture.token(.read), headers: headers

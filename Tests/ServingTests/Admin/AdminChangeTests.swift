@@ -180,7 +180,7 @@ import TidemarkTesting
     }
 
     @Test func bodiesHaveALimitAndMustBeObjects() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture in
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             func status(_ body: String) async throws -> Int {
                 try await fixture.client.call(
                     "POST", "/admin/v1/breakers/store:force", token: fixture.token(.operate), key: "k", body: body
