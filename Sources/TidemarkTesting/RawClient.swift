@@ -25,7 +25,9 @@ package final class RawClient: Sendable {
     }
 
     private let descriptor: Int32
-    private let queue = DispatchQueue(label: "raw client")
+    /// One each way: who waits for an answer must not keep a request from being sent.
+    private let sending = DispatchQueue(label: "raw client, sending")
+    private let receiving = DispatchQueue(label: "raw client, receiving")
     private let state = Mutex(State())
 
     /// Connects to a port of 127.0.0.1.
@@ -79,7 +81,7 @@ package final class RawClient: Sendable {
 
     /// Sends bytes as they are.
     package func send(_ bytes: [UInt8]) async throws {
-        try await onQueue { [descriptor] in
+        try await on(sending) { [descriptor] in
             var rest = bytes[...]
             while !rest.isEmpty {
                 let count = unsafe rest.withUnsafeBytes {
@@ -93,7 +95,7 @@ package final class RawClient: Sendable {
 
     /// The next answer. `isHead`: it has no body whatever its length says.
     package func receive(isHead: Bool = false) async throws -> RawAnswer {
-        try await onQueue { [self] in
+        try await on(receiving) { [self] in
             var bytes = state.withLock { $0.unread }
             while true {
                 if let (answer, length) = Self.parse(bytes, isHead: isHead) {
@@ -112,7 +114,7 @@ package final class RawClient: Sendable {
 
     /// Waits for the end of the connection; what came before it.
     package func receiveEnd() async throws -> String {
-        try await onQueue { [self] in
+        try await on(receiving) { [self] in
             var bytes = state.withLock { $0.unread }
             while true {
                 let more = readSome()
@@ -149,7 +151,9 @@ package final class RawClient: Sendable {
         return count <= 0 ? [] : Array(buffer.prefix(count))
     }
 
-    private func onQueue<Result: Sendable>(_ work: @escaping @Sendable () throws -> Result) async throws -> Result {
+    private func on<Result: Sendable>(
+        _ queue: DispatchQueue, _ work: @escaping @Sendable () throws -> Result
+    ) async throws -> Result {
         try await withCheckedThrowingContinuation { continuation in
             queue.async { continuation.resume(with: Swift.Result { try work() }) }
         }

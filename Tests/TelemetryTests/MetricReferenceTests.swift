@@ -47,6 +47,10 @@ import Testing
             metrics.lastSuccessTimestampSeconds, metrics.quarantineEntries, metrics.leaseHeld,
             metrics.sweepLastCompletedTimestampSeconds, metrics.sweepIntervalSeconds,
             registry.gauge(.breakerState, ["store"]), registry.gauge(.sourceHorizonAgeSeconds, ["shop"]),
+            registry.gauge(.httpInFlight), registry.gauge(.httpConnections), registry.gauge(.servingReady),
+            registry.gauge(.catalogGeneration), registry.gauge(.catalogAgeSeconds), registry.gauge(.catalogProblems),
+            registry.gauge(.admissionLimit), registry.gauge(.admissionInFlight), registry.gauge(.configGeneration),
+            registry.gauge(.configWaitsForRestart),
         ] {
             gauge.set(1)
         }
@@ -54,9 +58,13 @@ import Testing
             registry.counter(.retries, ["read"]), registry.counter(.storeErrors, ["unavailable"]),
             registry.counter(.sourceErrors, ["shop", "unavailable"]), registry.counter(.logLinesDropped),
             registry.counter(.seriesRefused, ["x"]), metrics.violations(feature: "f", rule: "min"),
+            registry.counter(.lookupValues, ["v", "PRESENT"]), registry.counter(.httpRequests, ["/v1/lookup", "2xx"]),
+            registry.counter(.lookupPlansCompiled), registry.counter(.admissionRefusals, ["limit"]),
+            registry.counter(.configReloads, ["taken"]),
         ] {
             counter.add()
         }
+        registry.histogram(.lookupDurationSeconds, ["/v1/lookup", "ok"]).observe(seconds: 0.001)
         registry.setInfo(.config, ["abc"])
         registry.setInfo(.build, ["0.1.0"])
         let page = registry.render(.prometheus)

@@ -61,7 +61,9 @@ package final class ServingCatalog: Sendable {
     /// - Throws: For a service that isn't there, with the nearest that is.
     package func features(ofService name: String) throws(LookupError) -> [FeatureReference] {
         if let features = services[name] { return features }
-        throw LookupError("there is no service \(name)\(Nearest.hint(name, among: Array(services.keys)))")
+        throw LookupError(
+            "there is no service \(name)\(Nearest.hint(name, among: Array(services.keys)))",
+            code: .unknownFeature)
     }
 
     /// Says why a view has no version to read.
@@ -69,11 +71,14 @@ package final class ServingCatalog: Sendable {
         switch views[name] {
         case .filled: return
         case .unfilled:
-            throw LookupError("view \(name) has no filled version yet; `tidemark sync --once \(name)` fills one")
+            throw LookupError(
+                "view \(name) has no filled version yet; `tidemark sync --once \(name)` fills one",
+                code: .unknownFeature)
         case .unreadable(let reason):
             throw LookupError("view \(name) can't be read: \(reason)")
         case nil:
-            throw LookupError("there is no view \(name)\(Nearest.hint(name, among: viewNames))")
+            throw LookupError(
+                "there is no view \(name)\(Nearest.hint(name, among: viewNames))", code: .unknownFeature)
         }
     }
 }

@@ -48,6 +48,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // Of what comes after it.
     private var waiting = CircularBuffer<(part: HTTPServerRequestPart, at: NIODeadline)>(initialCapacity: 0)
     private var isResuming = false
+    /// Whether the router got something that no end of a read told it of.
+    private var hasPassedOn = false
     private var isReadHeld = false
     private var heldEvents: [Any] = []
     private var heldError: (any Error)?
@@ -79,6 +81,11 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     // MARK: Requests
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        hasPassedOn = false
+        context.fireChannelReadComplete()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
@@ -126,6 +133,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard let route else {
             room.serving.metrics.inFlight.add(1)
             enter(.routing(requestEnded: false, answerEnded: false), at: now)
+            hasPassedOn = true
             context.fireChannelRead(wrapInboundOut(.head(head)))
             return
         }
@@ -160,6 +168,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             enter(.routing(requestEnded: true, answerEnded: answerEnded))
         }
+        hasPassedOn = true
         context.fireChannelRead(wrapInboundOut(part))
         if case .routing(requestEnded: true, answerEnded: true) = phase { requestEnded() }
     }
@@ -280,6 +289,11 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if !waiting.isEmpty { waiting.removeFirst() }
         }
         isResuming = false
+        // What went to the router did so outside of a read, and the router looks at its end.
+        if hasPassedOn {
+            hasPassedOn = false
+            context.fireChannelReadComplete()
+        }
         if case .idle = phase, waiting.isEmpty { releaseHeld(context) }
         readIfWanted(context)
     }

@@ -54,8 +54,9 @@ package struct RouteTable: HTTPResponder {
 
     private static func withoutBody(_ response: Response) -> Response {
         var head = response
-        head.headers[.contentLength] = "\(response.body.contentLength ?? 0)"
+        // In this order: a body sets the length to its own.
         head.body = ResponseBody()
+        head.headers[.contentLength] = "\(response.body.contentLength ?? 0)"
         return head
     }
 }

@@ -1,3 +1,4 @@
+import FeatureModel
 import Foundation
 import Testing
 import TidemarkTesting
@@ -34,7 +35,7 @@ import TidemarkTesting
                 for (entity, values) in expected.rows where !expected.bad.contains(entity) {
                     let answer = try await client.ask(
                         "POST", "/v1/lookup",
-                        "{\"features\":[\"client:balance\",\"client:stamp\"],\"entities\":[{\"id\":\(entity)}]}")
+                        "{\"features\":[\"column:balance\",\"column:stamp\"],\"entities\":[{\"id\":\(entity)}]}")
                     guard case .int64(let balance) = values[1], case .int64(let stamp) = values[3] else { continue }
                     #expect(answer.body.contains("{\"values\":[\(balance),\(stamp)]}"), "\(entity): \(answer)")
                 }
@@ -53,7 +54,8 @@ import TidemarkTesting
                 let second = try stage.start(["serve", "--http", "127.0.0.1:\(port)"])
                 let ending = await second.ending(within: .seconds(30))
                 #expect(ending.code == 1 && ending.errors.contains("is taken by another process"), "\(ending.story)")
-                let wrong = await (try stage.start(["serve", "--http", "here"])).ending(within: .seconds(30))
+                let third = try stage.start(["serve", "--http", "here"])
+                let wrong = await third.ending(within: .seconds(30))
                 #expect(wrong.code == 2 && wrong.errors.contains("HOST:PORT"), "\(wrong.story)")
                 daemon.terminate()
                 #expect(await daemon.ending(within: .seconds(20)).code == 0)
