@@ -80,8 +80,13 @@ final class AdminChanges: Sendable {
         let status: HTTPResponse.Status
         let contentType: String
         let body: [UInt8]
+        var headers: HTTPFields = [:]
 
-        var response: Response { AdminJSON.response(status, body, contentType: contentType) }
+        var response: Response {
+            var response = AdminJSON.response(status, body, contentType: contentType)
+            response.headers.append(contentsOf: headers)
+            return response
+        }
     }
 
     private typealias Table = IdempotencyTable<Key, [UInt8], Answer>
@@ -157,13 +162,13 @@ final class AdminChanges: Sendable {
             }
             let answer = Answer(
                 status: problem.status, contentType: "application/problem+json",
-                body: problem.body(requestID: subject.context.requestID))
+                body: problem.body(requestID: subject.context.requestID), headers: problem.headers)
             if problem.status == .badRequest { return (answer, false) }
             let outcome: AuditEntry.Outcome = problem.status.kind == .serverError ? .failed : .refused
             await record(subject, .null, .null, outcome, status: problem.status.code, error: problem.detail)
-            // Who couldn't reach the store may try again with the same key: every change is a compare-and-swap.
-            let isFinal = problem.status != .serviceUnavailable && problem.status != .gatewayTimeout
-            return (answer, isFinal)
+            // Who is told to come back later may come with the same key: every change is a compare-and-swap.
+            let isPassing = problem.headers[.retryAfter] != nil || problem.status == .gatewayTimeout
+            return (answer, !isPassing)
         }
     }
 

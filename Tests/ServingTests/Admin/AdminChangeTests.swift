@@ -8,7 +8,7 @@ import TidemarkTesting
 /// Changes happen once, are recorded once, and say what they did.
 @Suite(.timeLimit(.minutes(3))) struct AdminChangeTests {
     @Test func aThousandConcurrentCallsWithOneKeyExecuteOnce() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture in
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             let answers = try await withThrowingTaskGroup(of: AdminClient.Answer.self) { group in
                 for _ in 0..<1_000 {
                     group.addTask {
@@ -21,9 +21,10 @@ import TidemarkTesting
             }
             #expect(answers.count == 1_000)
             #expect(fixture.breakers.calls == 1)
-            #expect(answers.allSatisfy { $0.status == 200 || $0.status == 409 })
+            #expect(Set(answers.map(\.status)).isSubset(of: [200, 409]))
             let done = answers.filter { $0.status == 200 }
-            #expect(done.count { $0.headers["idempotency-replayed"] == nil } == 1)
+            let fresh = done.filter { $0.headers["idempotency-replayed"] == nil }
+            #expect(fresh.count == 1)
             #expect(Set(done.map(\.body)).count == 1)
             #expect(try fixture.auditLines().count == 1)
             let last = try await fixture.client.call(
@@ -35,7 +36,7 @@ import TidemarkTesting
     }
 
     @Test func aKeyIsNeededAndBelongsToOneRequestOfOneToken() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture in
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             func force(_ state: String, _ key: String?, _ scope: AdminScope = .operate) async throws -> Int {
                 try await fixture.client.call(
                     "POST", "/admin/v1/breakers/store:force", token: fixture.token(scope), key: key,
@@ -63,7 +64,7 @@ import TidemarkTesting
     }
 
     @Test func versionsAreActivatedAndRolledBackAsTheCommandLineDoesIt() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture in
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             func change(_ path: String, _ body: String, _ key: String) async throws -> AdminClient.Answer {
                 try await fixture.client.call(
                     "POST", "/admin/v1/versions/\(path)", token: fixture.token(.operate), key: key, body: body)
@@ -91,7 +92,7 @@ import TidemarkTesting
     }
 
     @Test func aWatermarkIsSetOnlyWhileItsViewRests() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture in
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             func set(_ watermark: String, _ key: String) async throws -> AdminClient.Answer {
                 try await fixture.client.call(
                     "PUT", "/admin/v1/watermarks/activity", token: fixture.token(.admin), key: key,
@@ -107,9 +108,10 @@ import TidemarkTesting
             }
             let lease = try await fixture.memory.acquireLease("activity", owner: "sync-host", duration: .seconds(60))
             let busy = try await set("seq:7", "b")
-            #expect(busy.status == 409 && busy.body.contains("sync-host") && busy.headers["retry-after"] == nil)
+            #expect(busy.status == 409 && busy.body.contains("sync-host") && busy.headers["retry-after"] == "5")
             try await fixture.memory.releaseLease(try #require(lease))
-            let done = try await set("seq:7", "c")
+            // Who was told to come back may come with the same key.
+            let done = try await set("seq:7", "b")
             #expect(done.status == 200, "\(done.text)")
             #expect(done.body.contains("\"before\":{\"1\":\"seq:42@17\"}"))
             let shown = try await fixture.client.call(
@@ -120,7 +122,7 @@ import TidemarkTesting
     }
 
     @Test func theAuditLogHasOneEntryAChangeWithWhoWhatBeforeAndAfter() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture in
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             func call(_ key: String, _ id: String) async throws -> AdminClient.Answer {
                 try await fixture.client.call(
                     "POST", "/admin/v1/versions/activity:activate", token: fixture.token(.operate), key: key,
@@ -153,7 +155,7 @@ import TidemarkTesting
     }
 
     @Test func nothingIsChangedThatCannotBeRecorded() async throws {
-        try await AdminFixture.with(try AdminFixture.config(), audit: "/dev/null/audit.jsonl") { fixture in
+        try await AdminFixture.with(try AdminFixture.config(), audit: "/dev/null/audit.jsonl") { fixture async throws in
             let answer = try await fixture.client.call(
                 "POST", "/admin/v1/breakers/store:reset", token: fixture.token(.operate), key: "a")
             #expect(answer.status == 503)
@@ -164,10 +166,10 @@ import TidemarkTesting
     }
 
     @Test func aStoreThatIsAwayIsAnsweredAndItsKeyMayBeTriedAgain() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture in
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             let closed = MemoryStore()
             await closed.close()
-            try await AdminFixture.with(try AdminFixture.config(), store: closed) { away in
+            try await AdminFixture.with(try AdminFixture.config(), store: closed) { away async throws in
                 for _ in 0..<2 {
                     let answer = try await away.client.call(
                         "POST", "/admin/v1/sync/activity:pause", token: away.token(.operate), key: "a")
@@ -196,7 +198,7 @@ import TidemarkTesting
     }
 
     @Test func secretsAreInNoAnswerNoLogAndNoFile() async throws {
-        try await AdminFixture.with(try AdminFixture.config(failures: 5)) { fixture in
+        try await AdminFixture.with(try AdminFixture.config(failures: 5)) { fixture async throws in
             var outputs: [String] = []
             let paths = ["status", "views", "config", "audit", "breakers", "limits", "nothing", "versions/activity"]
             for path in paths {
@@ -217,7 +219,8 @@ import TidemarkTesting
             for token in AdminFixture.tokens.values {
                 let secrets = [token, AdminToken.sha256(token)]
                 for output in outputs {
-                    #expect(!secrets.contains { output.contains($0) }, "a secret is in an output")
+                    let isShown = secrets.contains { output.contains($0) }
+                    #expect(!isShown, "a secret is in an output")
                 }
             }
             #expect(fixture.log.text.contains("an admin token was refused"))

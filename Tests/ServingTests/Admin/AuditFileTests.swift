@@ -6,13 +6,17 @@ import TidemarkTesting
 struct AuditFileTests {
     private func line(_ number: Int) -> [UInt8] { Array("{\"n\":\(number)}\n".utf8) }
 
+    private func text(_ file: AuditFile, _ limit: Int) throws -> String {
+        String(decoding: try file.tail(limit), as: UTF8.self)
+    }
+
     @Test func linesAreAppendedAndTheTailBeginsWithALine() async throws {
         try await Workdir.with { folder in
             let file = AuditFile(path: folder.file("audit"))
             #expect(try file.tail(100).isEmpty)
             for number in 1...9 { try file.append(line(number)) }
             #expect(try file.tail(1_000).count == 9 * 8)
-            #expect(String(decoding: try file.tail(20), as: UTF8.self) == "{\"n\":8}\n{\"n\":9}\n")
+            #expect(try text(file, 20) == "{\"n\":8}\n{\"n\":9}\n")
         }
     }
 
@@ -21,7 +25,7 @@ struct AuditFileTests {
             try folder.write("{\"n\":1}\n{\"n\"", to: "audit")
             let file = AuditFile(path: folder.file("audit"))
             try file.append(line(2))
-            #expect(String(decoding: try file.tail(100), as: UTF8.self) == "{\"n\":1}\n{\"n\"\n{\"n\":2}\n")
+            #expect(try text(file, 100) == "{\"n\":1}\n{\"n\"\n{\"n\":2}\n")
         }
     }
 
@@ -29,9 +33,9 @@ struct AuditFileTests {
         try await Workdir.with { folder in
             let file = AuditFile(path: folder.file("audit"), maximumBytes: 20)
             for number in 1...5 { try file.append(line(number)) }
-            #expect(String(decoding: try file.tail(100), as: UTF8.self) == "{\"n\":5}\n")
+            #expect(try text(file, 100) == "{\"n\":5}\n")
             let older = AuditFile(path: folder.file("audit.1"))
-            #expect(String(decoding: try older.tail(100), as: UTF8.self) == "{\"n\":3}\n{\"n\":4}\n")
+            #expect(try text(older, 100) == "{\"n\":3}\n{\"n\":4}\n")
         }
     }
 
