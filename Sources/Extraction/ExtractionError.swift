@@ -14,6 +14,8 @@ package struct ExtractionError: Error, Sendable {
         case misconfigured
         /// What the source returned makes no sense.
         case corrupt
+        /// The changes behind a cursor are no longer there, or never were: all rows have to be read again.
+        case historyBroken
         /// A limit was exceeded.
         case tooLarge
     }
@@ -34,7 +36,7 @@ package struct ExtractionError: Error, Sendable {
     package var isRetryable: Bool {
         switch code {
         case .unavailable, .deadlineExceeded: true
-        case .schemaMismatch, .notInstalled, .misconfigured, .corrupt, .tooLarge: false
+        case .schemaMismatch, .notInstalled, .misconfigured, .corrupt, .historyBroken, .tooLarge: false
         }
     }
 }

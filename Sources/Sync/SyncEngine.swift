@@ -146,13 +146,18 @@ package struct SyncEngine: Sendable {
         _ sweepUntil: ContinuousClock.Instant?, _ entry: inout LedgerEntry
     ) async throws -> LedgerEntry {
         let (state, isNew) = try await startingState(view, version.number, reader, session)
-        let pass = ViewPass(
+        var pass = ViewPass(
             view: view, version: version.number, reader: reader, session: session, state: state, context: context)
         defer { entry = pass.ledger }
         // Before any row: should this process die, the next one has to follow the changes from this start on, or it
         // would never learn of what was deleted meanwhile.
         if isNew { try await pass.mark() }
-        try await pass.run(sweepUntil: sweepUntil)
+        do {
+            try await pass.run(sweepUntil: sweepUntil)
+        } catch let error as ExtractionError where error.code == .historyBroken {
+            pass = try await startOver(pass, because: "\(error.message): \(error.detail)")
+            try await pass.run(sweepUntil: sweepUntil)
+        }
         try await finishVersion(view, version, pass)
         await report(view, version, pass, reader)
         return pass.ledger
@@ -185,19 +190,36 @@ package struct SyncEngine: Sendable {
         if let marker = try await session.marker(space) {
             var state = try MarkerState.decode(marker)
             state.sequence = marker.sequence
-            if let text = HistoryCheck.breakage(state, history) {
-                context.observer.observe(.historyBroke(view: view.name, version: version, text: text))
-                let start = try await reader.startCursor()
-                HistoryCheck.rewind(&state, history: history, start: start, needsLoad: reader.needsRangeLoad)
-                return (state, true)
-            }
-            return (state, false)
+            guard let text = HistoryCheck.breakage(state, history) else { return (state, false) }
+            try await rewind(&state, view, version, reader, history, because: text)
+            return (state, true)
         }
         let start = try await reader.startCursor()
         let state = MarkerState(
             historyIdentity: history.identity, historyEnd: history.end,
             phase: reader.needsRangeLoad ? .loading : .following, cursor: start.text)
         return (state, true)
+    }
+
+    /// A pass that loads everything anew, in place of one whose changes are gone from the source.
+    private func startOver(_ broken: ViewPass, because text: String) async throws -> ViewPass {
+        var state = broken.state
+        let history = try await broken.reader.history()
+        try await rewind(&state, broken.view, broken.space.version, broken.reader, history, because: text)
+        let pass = ViewPass(
+            view: broken.view, version: broken.space.version, reader: broken.reader, session: broken.session,
+            state: state, context: context)
+        try await pass.mark()
+        return pass
+    }
+
+    private func rewind(
+        _ state: inout MarkerState, _ view: FeatureView, _ version: Int, _ reader: any ViewReader,
+        _ history: SourceHistory, because text: String
+    ) async throws {
+        context.observer.observe(.historyBroke(view: view.name, version: version, text: text))
+        let start = try await reader.startCursor()
+        HistoryCheck.rewind(&state, history: history, start: start, needsLoad: reader.needsRangeLoad)
     }
 
     /// A version that is filled becomes `built`, and the current one unless activation is manual or its contract forbids it.

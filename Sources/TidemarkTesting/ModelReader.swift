@@ -35,15 +35,16 @@ struct ModelReader: ViewReader {
 
     func readChanges(after cursor: ChangeCursor, limit: Int) async throws(ExtractionError) -> ChangePage {
         try source.throwIfFailing()
-        let page = lookback == nil ? exactChanges(cursor, limit) : columnChanges(cursor, limit)
+        let page = lookback == nil ? try exactChanges(cursor, limit) : columnChanges(cursor, limit)
         await source.holdIfAsked()
         return page
     }
 
     /// A cursor is the first transaction not yet returned; a page never ends inside a transaction.
-    private func exactChanges(_ cursor: ChangeCursor, _ limit: Int) -> ChangePage {
+    private func exactChanges(_ cursor: ChangeCursor, _ limit: Int) throws(ExtractionError) -> ChangePage {
         let from = UInt64(cursor.text) ?? 0
-        return source.state.withLock { state in
+        let page: ChangePage? = source.state.withLock { state in
+            if from < state.prunedBelow { return nil }
             let horizon = Self.horizon(state)
             let behind = state.log.filter { $0.transaction >= from && $0.transaction < horizon }
                 .sorted { $0.transaction < $1.transaction }
@@ -57,6 +58,8 @@ struct ModelReader: ViewReader {
                 rows: chunk(keys, state), next: ChangeCursor(text: "\(next)"), isLast: isLast,
                 changeCount: taken.count)
         }
+        guard let page else { throw ExtractionError(.historyBroken, "the model source forgot the changes") }
+        return page
     }
 
     /// A cursor is the last stamp returned, with `+` inside a run; a new run starts the lookback before it.

@@ -26,6 +26,8 @@ package final class ModelSource: SourceConnector {
         var rows: [EntityKey: Row] = [:]
         /// Changed entities by transaction, those of open transactions left out.
         var log: [(transaction: UInt64, key: EntityKey)] = []
+        /// Changes of transactions below this one are forgotten.
+        var prunedBelow: UInt64 = 0
         /// What open transactions will write, with the stamps they took when they began.
         var open: [UInt64: [(write: Write, stamp: Int64)]] = [:]
         var nextTransaction: UInt64 = 1
@@ -122,8 +124,18 @@ package final class ModelSource: SourceConnector {
             state.rows = backup.rows
             state.log = backup.log
             state.nextTransaction = backup.nextTransaction
+            state.prunedBelow = 0
             state.open = [:]
             state.identity += 1
+        }
+    }
+
+    /// Forgets all changes committed so far, read or not: as a log is that is kept for some days only.
+    package func forgetChanges() {
+        state.withLock { state in
+            let horizon = state.open.keys.min() ?? state.nextTransaction
+            state.prunedBelow = horizon
+            state.log.removeAll { $0.transaction < horizon }
         }
     }
 

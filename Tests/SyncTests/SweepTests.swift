@@ -1,3 +1,4 @@
+import Extraction
 import FeatureModel
 import OnlineStore
 import RowCodec
@@ -124,5 +125,25 @@ import TidemarkTesting
             rows.append(row.flatMap { $0.isTombstone ? nil : $0.values[0] })
         }
         #expect(rows == [.int64(1), .int64(2), nil])
+    }
+
+    @Test func changesForgottenBeforeTheyWereReadAreABreakToo() async throws {
+        try await EngineFixture.with { fixture in
+            try await fixture.insert(1...20)
+            try await fixture.sync()
+            try await fixture.sql("DELETE FROM things WHERE id IN (3, 4); UPDATE things SET n = -1 WHERE id = 5")
+            // Another reader of the table came by four days later, and this view did not.
+            let later = SQLiteConnector(
+                path: "\(fixture.folder)/source.db",
+                options: .init(now: { SQLiteConnector.Options.systemClock() + 4 * 86_400_000_000 }))
+            let reader = try await later.open(EngineFixture.view())
+            try await reader.prune(below: try await reader.startCursor())
+            await reader.close()
+            try await fixture.sync()
+            #expect(fixture.events.historyBreaks == 1)
+            #expect(try await fixture.everything() == (try await fixture.source()))
+            try await fixture.sync()
+            #expect(fixture.events.historyBreaks == 1, "once is enough")
+        }
     }
 }

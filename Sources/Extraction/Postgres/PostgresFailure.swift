@@ -65,6 +65,7 @@ package struct PostgresFailure: Error, Sendable {
         case .notInstalled: "change tracking is not installed"
         case .misconfigured: "PostgreSQL refused the statement"
         case .corrupt: "PostgreSQL reports damage"
+        case .historyBroken: "PostgreSQL does not have the changes any more"
         case .tooLarge: "a limit of PostgreSQL was exceeded"
         }
     }

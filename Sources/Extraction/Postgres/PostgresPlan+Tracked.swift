@@ -79,7 +79,7 @@ extension PostgresPlan {
         }
         guard transaction <= horizon else {
             throw PostgresFailure(
-                .corrupt, "the cursor lies behind the end of the source's history",
+                .historyBroken, "the cursor lies behind the end of the source's history",
                 detail: "\(cursor.text), while the source is at xid:\(horizon): another or an older database answers")
         }
     }

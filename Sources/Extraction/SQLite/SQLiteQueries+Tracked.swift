@@ -21,15 +21,14 @@ extension SQLiteQueries {
             rows: rows, next: ChangeCursor(text: nextCursor.text), isLast: !log.isCut, changeCount: log.count)
     }
 
-    /// - Throws: `corrupt` when the log is not the one that the cursor came from, or was pruned beyond it: changes may be
+    /// - Throws: `historyBroken` when the log is not the one that the cursor came from, or was pruned beyond it: changes may be
     ///   missing, and only a walk over all entities brings them back.
     private func requireContinuity(
         _ tracking: SQLiteTracking, _ cursor: SQLiteLogCursor, end: Int64, _ connection: SQLiteConnection
     ) throws {
         func broken(_ detail: String) -> ExtractionError {
             ExtractionError(
-                .corrupt, "the change log does not continue the cursor",
-                detail: "view \(view.name): \(detail); reset the watermark so that all rows are read again")
+                .historyBroken, "the change log does not continue the cursor", detail: "view \(view.name): \(detail)")
         }
         if cursor.sequence > end {
             throw broken("the log ends at \(end), the cursor stands at \(cursor.sequence): an older copy of the file?")

@@ -45,6 +45,7 @@ enum Advice {
         case .notInstalled, .misconfigured: ""
         case .deadlineExceeded: "; sources.*.statement_timeout allows more time"
         case .corrupt: "; is it the right file?"
+        case .historyBroken: "; the next run reads all rows again"
         case .tooLarge: ""
         }
     }

@@ -70,7 +70,7 @@ struct PostgresOutageTests {
             let copied = try await reader.history()
             #expect(copied.identity == before.identity)
             #expect(try #require(copied.end) < (try #require(before.end)))
-            #expect(await failure { _ = try await reader.readChanges(after: cursor, limit: 5) }?.code == .corrupt)
+            #expect(await failure { _ = try await reader.readChanges(after: cursor, limit: 5) }?.code == .historyBroken)
 
             try await server.stop()
             try await server.restoreCopy(promoted: true)

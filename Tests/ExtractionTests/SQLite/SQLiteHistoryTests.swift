@@ -77,7 +77,7 @@ struct SQLiteHistoryTests {
         let after = try await reader.history()
         #expect(after.identity != before.identity)
         #expect(after.end == 1)
-        await expectFailure(.corrupt) { _ = try await reader.readChanges(after: cursor, limit: 10) }
+        await expectFailure(.historyBroken) { _ = try await reader.readChanges(after: cursor, limit: 10) }
     }
 
     @Test func anOlderCopyRestoredInPlaceIsNoticedEvenWhenItHasGrownAgain() async throws {
@@ -98,7 +98,7 @@ struct SQLiteHistoryTests {
         }
         let after = try await reader.history()
         #expect(after.identity == before.identity && after.end == 5, "nothing but the log itself tells them apart")
-        await expectFailure(.corrupt) { _ = try await reader.readChanges(after: cursor, limit: 10) }
+        await expectFailure(.historyBroken) { _ = try await reader.readChanges(after: cursor, limit: 10) }
     }
 
     @Test func aMissingFileIsUnavailableAndItsReturnIsRead() async throws {

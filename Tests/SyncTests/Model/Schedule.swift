@@ -103,7 +103,8 @@ final class Schedule {
         case 90..<92: restoreStore()
         case 92..<94: backups.append(source.backup())
         case 94..<95: restoreSource()
-        case 95..<97: try await erase()
+        case 95..<96: forgetChanges()
+        case 96..<97: try await erase()
         case 97..<99: try await backfill()
         default: try await rollBack()
         }
@@ -187,6 +188,11 @@ final class Schedule {
         source.restore(backup)
         locked = []
         writesOf = [:]
+    }
+
+    private func forgetChanges() {
+        note("the source forgets all changes so far")
+        source.forgetChanges()
     }
 
     private func erase() async throws {

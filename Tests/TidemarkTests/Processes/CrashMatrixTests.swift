@@ -102,7 +102,7 @@ private struct CrashRun {
         try #require(ending.signal == SIGKILL && !ending.timedOut, "the point was not reached: \(ending.story)")
         try await changeMeanwhile()
         try await stage.waitForLease(of: bank.name)
-        try await stage.succeed("sync", "--once", codes: isQuarantining ? [0, 3] : [0])
+        try await stage.succeedByTimer("sync", "--once", codes: isQuarantining ? [0, 3] : [0])
         try await check()
     }
 

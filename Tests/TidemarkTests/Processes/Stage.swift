@@ -96,6 +96,22 @@ struct Stage: Sendable {
         return ending
     }
 
+    /// Runs `tidemark` as a timer does: again, twice at most, when only the machine stood still for longer than a lease or a
+    /// deadline of this stage. Whatever else fails is a failure.
+    func succeedByTimer(
+        _ arguments: String..., codes: Set<Int32> = [0], location: SourceLocation = #_sourceLocation
+    ) async throws {
+        for turn in 1...3 {
+            let ending = try await start(arguments).ending()
+            if let code = ending.code, codes.contains(code) { return }
+            let isStandstill = ["[deadlineExceeded]", "[fenced]", "lease"].contains { ending.story.contains($0) }
+            try #require(
+                isStandstill && turn < 3, "tidemark \(arguments), turn \(turn): \(ending.story)",
+                sourceLocation: location)
+            print("turn \(turn) of tidemark \(arguments) met a standstill: \(ending.story)")
+        }
+    }
+
     /// Waits until a killed holder's lease of a view has expired, by the only clock that knows: the store's.
     func waitForLease(of view: String) async throws {
         for _ in 0..<100 {
