@@ -75,6 +75,7 @@ let package = Package(
             [
                 "FeatureModel", "RowCodec", "RedisClient", "LocalDatabase", "Resilience",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ]),
         room("Extraction", ["FeatureModel", "Resilience", "LocalDatabase", "CPostgres"]),
         room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
@@ -82,7 +83,6 @@ let package = Package(
             "Sync",
             [
                 "FeatureModel", "Resilience", "RowCodec", "OnlineStore", "Extraction", "Telemetry",
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),

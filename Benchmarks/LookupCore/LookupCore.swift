@@ -43,7 +43,14 @@ enum LookupCore {
         }
         func fill() {
             rows.reset(count: keys.rowCount)
-            for (index, row) in work.rows.enumerated() { rows.set(index, row) }
+            // As they lie in the buffer of a connection: one behind the other.
+            unsafe work.packed.withUnsafeBytes { bytes in
+                var start = 0
+                for index in work.ends.indices {
+                    unsafe rows.set(index, UnsafeRawBufferPointer(rebasing: bytes[start..<work.ends[index]]))
+                    start = work.ends[index]
+                }
+            }
         }
         try report("keys") {
             let keys = try LookupKeys(plan, columns)

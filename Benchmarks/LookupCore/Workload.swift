@@ -6,8 +6,9 @@ struct Workload {
     let plan: [FeatureReference]
     let views: [String: (view: FeatureView, version: Int)]
     let entities: [Int64]
-    /// View by view, entity by entity.
-    let rows: [[UInt8]]
+    /// View by view, entity by entity, one behind the other, and where each ends.
+    let packed: [UInt8]
+    let ends: [Int]
 
     private static let eventTime: Int64 = 1_714_564_800_250_000
     static let now = eventTime + 90_000_000
@@ -28,20 +29,19 @@ struct Workload {
         plan = all.flatMap { view in view.features.map { FeatureReference(view: view.name, feature: $0.name) } }
         entities = (0..<Int64(count)).map { 100_000 + $0 * 7 }
         var random = Random(state: 1)
-        var rows: [[UInt8]] = []
+        var (packed, ends): ([UInt8], [Int]) = ([], [])
         for view in all {
             let encoder = RowEncoder(view: view)
             for id in entities {
                 guard let key = EntityKey([.integer(id)]) else { continue }
                 let values = view.features.map { random.value($0.type) }
-                var row: [UInt8] = []
                 try encoder.encode(
                     key: key, order: RowOrder(epoch: 1, eventTime: Self.eventTime, position: UInt64(id)),
-                    values: values[...], into: &row)
-                rows.append(row)
+                    values: values[...], into: &packed)
+                ends.append(packed.count)
             }
         }
-        self.rows = rows
+        (self.packed, self.ends) = (packed, ends)
     }
 }
 

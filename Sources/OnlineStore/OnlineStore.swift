@@ -124,6 +124,9 @@ package enum WriteMode: Sendable {
     case repair
     /// Writes nothing; the outcomes tell what `repair` would have done.
     case compare
+    /// A row that a caller pushed past the source: the event time decides. Not fenced, so it needs no lease. The row
+    /// carries the epoch and position of the one it replaces, 0 for none; `conflict` when that is no longer what is stored.
+    case push
 }
 
 /// What became of one row. The raw values are what the Redis script answers.
@@ -136,7 +139,8 @@ package enum WriteOutcome: UInt8, Sendable, CaseIterable {
     case renewed = 2
     /// Other content was replaced.
     case replaced = 3
-    /// Same order, other content: the stored row was kept. Only in `newest`.
+    /// Same order, other content: the stored row was kept. Only in `newest`, and in `push` when the stored row has a later
+    /// place than the new one carries.
     case conflict = 4
 }
 

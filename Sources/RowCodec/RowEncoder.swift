@@ -17,11 +17,12 @@ package struct RowEncoder: Sendable {
     /// How many values a row has.
     package var width: Int { types.count }
 
-    /// Appends the packed row of `values`, one a feature in the view's order.
+    /// Appends the packed row of `values`, one a feature in the view's order. A pushed row must have an event time.
     ///
     /// - Throws: `wrongValue` or `tooLarge`; `output` is then as before.
     package func encode(
-        key: EntityKey, order: RowOrder, values: ArraySlice<FeatureValue>, into output: inout [UInt8]
+        key: EntityKey, order: RowOrder, values: ArraySlice<FeatureValue>, isPushed: Bool = false,
+        into output: inout [UInt8]
     ) throws(RowCodecError) {
         guard values.count == types.count else {
             throw RowCodecError(.wrongValue, "the number of values is not the number of features")
@@ -36,7 +37,7 @@ package struct RowEncoder: Sendable {
         guard bound <= RowFormat.maximumPayloadBytes * 9 / 2 else { throw tooLarge }
         let capacity = RowFormat.minimumRowBytes + RowFormat.eventTimeBytes + bound
         try output.append(addingCapacity: capacity) { (row: inout OutputSpan<UInt8>) throws(RowCodecError) in
-            let checkOffset = appendHead(order, [], &row)
+            let checkOffset = appendHead(order, isPushed ? .pushed : [], &row)
             let payloadOffset = row.count
             appendPayload(values, &row)
             let payloadBytes = row.count - payloadOffset

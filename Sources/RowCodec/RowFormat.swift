@@ -36,8 +36,14 @@ package struct RowFlags: OptionSet, Sendable {
     package static let eventTime = RowFlags(rawValue: 2)
     /// The payload is one LZ4 block.
     package static let compressed = RowFlags(rawValue: 4)
+    /// A caller pushed the row past the source; its epoch and position are those of the row it replaced. Only with an event
+    /// time.
+    package static let pushed = RowFlags(rawValue: 8)
 
-    static let known: RowFlags = [.tombstone, .eventTime, .compressed]
+    static let known: RowFlags = [.tombstone, .eventTime, .compressed, .pushed]
+
+    /// What tells rows of one order and payload apart.
+    package var content: RowFlags { subtracting(.pushed) }
 }
 
 /// The head of a packed row, read without its check: enough to decide which of two rows is newer.
@@ -49,6 +55,9 @@ package struct RowHeader: Sendable, Equatable {
 
     /// Whether the row says that the entity has none any more.
     package var isTombstone: Bool { flags.contains(.tombstone) }
+
+    /// Whether a caller pushed it.
+    package var isPushed: Bool { flags.contains(.pushed) }
 
     /// Where the four bytes of the check begin; between byte 11 and here lies the event time.
     package var checkOffset: Int {
@@ -68,7 +77,9 @@ package struct RowHeader: Sendable, Equatable {
             throw RowCodecError(.unknownFormat, "the row is of an unknown format")
         }
         flags = RowFlags(rawValue: bytes[0] & 15)
-        guard flags.isSubset(of: .known) else { throw RowCodecError(.unknownFormat, "the row has unknown flags") }
+        guard flags.isSubset(of: .known), !flags.contains(.pushed) || flags.contains(.eventTime) else {
+            throw RowCodecError(.unknownFormat, "the row has unknown flags")
+        }
         guard bytes.count <= RowFormat.maximumRowBytes else { throw RowCodecError(.tooLarge, "the row is too long") }
         let hasEventTime = flags.contains(.eventTime)
         let eventTimeBytes = hasEventTime ? RowFormat.eventTimeBytes : 0

@@ -3,8 +3,8 @@ package import FeatureModel
 /// Reads picked features of a view's rows into words, without making a value of them: what a lookup has time for.
 ///
 /// It accepts and refuses what `RowDecoder.decode(_:key:picking:)` does. It takes any bytes: it never traps, and reads
-/// nothing outside of the buffers that it is given.
-package struct RowReader: Sendable {
+/// nothing outside of the buffers that it is given. Immutable; a class, so that using it counts one reference.
+package final class RowReader: Sendable {
     /// One feature of the view, as the walk meets it.
     private struct Step: Sendable {
         let kind: ValueKind
@@ -115,6 +115,7 @@ package struct RowReader: Sendable {
         guard unsafe used == 0 || arena[bitmapEnd - 1] >> used == 0 else { return nil }
         var walk = unsafe RowWalk(bytes: arena, index: bitmapEnd, end: range.upperBound)
         var nulls = 0
+        let steps = steps
         for position in steps.indices {
             let step = unsafe steps.span[unchecked: position]
             let isNull = unsafe arena[range.lowerBound + position >> 3] >> UInt8(position & 7) & 1 == 1

@@ -61,7 +61,7 @@ struct ChunkEncoder: Sendable {
             }
             let order = RowOrder(epoch: epoch, eventTime: eventTime, position: position)
             do {
-                try result.rows.append(key, ttlMilliseconds: jittered(ttlMilliseconds, key)) {
+                try result.rows.append(key, ttlMilliseconds: RowExpiry.jittered(ttlMilliseconds, key)) {
                     (bytes) throws(RowCodecError) in
                     try encoder.encode(
                         key: key, order: order, values: chunk.values[start..<start + width], into: &bytes)
@@ -87,7 +87,7 @@ struct ChunkEncoder: Sendable {
                 continue
             }
             let order = RowOrder(epoch: epoch, eventTime: removal.eventTime, position: position)
-            let ttl = jittered(tombstoneMilliseconds, removal.key)
+            let ttl = RowExpiry.jittered(tombstoneMilliseconds, removal.key)
             result.rows.append(removal.key, ttlMilliseconds: ttl) { (bytes) in
                 encoder.encodeTombstone(key: removal.key, order: order, into: &bytes)
             }
@@ -104,13 +104,5 @@ struct ChunkEncoder: Sendable {
     ) -> RowFault {
         RowFault(
             key: key, column: broken.column, rule: broken.rule, reason: broken.reason, position: "horizon \(position)")
-    }
-
-    /// Shortens an expiry by up to a tenth, by the key, so that a bulk load doesn't expire in one second.
-    private func jittered(_ milliseconds: Int64, _ key: EntityKey) -> Int64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in key.text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
-        hash ^= hash >> 33
-        return max(1, milliseconds - milliseconds / 10 * Int64(hash % 1_024) / 1_024)
     }
 }

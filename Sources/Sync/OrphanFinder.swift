@@ -43,7 +43,9 @@ struct OrphanFinder {
 
     private func isSuspect(_ row: [UInt8]) -> Bool {
         // Bytes that are no row are not served either; a repair of their entity replaces them, else they expire.
-        guard let order = try? RowDecoder.order(of: row), !RowFlags(rawValue: row[0] & 15).contains(.tombstone)
+        // What was pushed may be ahead of the source; it leaves by its expiry.
+        let passedOver: RowFlags = [.tombstone, .pushed]
+        guard let order = try? RowDecoder.order(of: row), RowFlags(rawValue: row[0] & 15).isDisjoint(with: passedOver)
         else { return false }
         return order.epoch != epoch ? order.epoch < epoch : order.position <= startPosition
     }

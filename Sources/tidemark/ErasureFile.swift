@@ -1,6 +1,7 @@
 import FeatureModel
 import Foundation
 import Glibc
+import OnlineStore
 import Sync
 
 /// The list of erased entities as a file: one line an entity, `<kind> <digest>`. It outlives the store.

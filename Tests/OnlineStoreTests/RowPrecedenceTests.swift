@@ -11,12 +11,12 @@ struct RowPrecedenceTests {
         return try RowPrecedence.decide(stored: stored.span, new: new.span, mode: mode)
     }
 
-    @Test(arguments: [WriteMode.newest, .repair, .compare])
+    @Test(arguments: [WriteMode.newest, .repair, .compare, .push])
     func storedGarbageIsReplaced(mode: WriteMode) throws {
         let row = try RowSample(value: 1).packed(key)
-        var reserved = row
-        reserved[0] |= 8
-        for garbage in [[], [0x10], Array(row.prefix(16)), Array("some text of another program".utf8), reserved] {
+        var otherFormat = row
+        otherFormat[0] ^= 0x30
+        for garbage in [[], [0x10], Array(row.prefix(16)), Array("some text of another program".utf8), otherFormat] {
             let decision = try decide(garbage, row, mode)
             #expect(decision.outcome == .replaced)
             let isCompare = if case .compare = mode { true } else { false }

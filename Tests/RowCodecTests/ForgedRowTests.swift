@@ -63,7 +63,7 @@ struct ForgedRowTests {
         Case(name: "widest vector missing", type: .vector(65_536), payload: [0, 1], code: .truncated),
         Case(name: "tombstone with payload", flags: 1, payload: [0], code: .malformed),
         Case(name: "compressed tombstone", flags: 5, payload: [], code: .malformed),
-        Case(name: "reserved flag", flags: 8, payload: [0, 2], code: .unknownFormat),
+        Case(name: "pushed without event time", flags: 8, payload: [0, 2], code: .unknownFormat),
         Case(name: "compressed without size", flags: 4, payload: [], code: .truncated),
         Case(name: "compressed to nothing", flags: 4, payload: [0], code: .malformed),
         Case(name: "compressed without block", flags: 4, payload: [2], code: .malformed),

@@ -68,6 +68,12 @@ package struct JSONBytes {
     }
 
     private mutating func write(_ bound: Int, _ body: (inout JSONCursor) -> Void) {
+        Self.write(bound, to: &bytes, body)
+    }
+
+    /// Appends at most `bound` bytes, as many as `body` writes.
+    @inline(__always)
+    static func write(_ bound: Int, to bytes: inout [UInt8], _ body: (inout JSONCursor) -> Void) {
         bytes.append(addingCapacity: bound) { output in
             _ = unsafe output.withUnsafeMutableBufferPointer { buffer, count in
                 let room = unsafe UnsafeMutableRawBufferPointer(

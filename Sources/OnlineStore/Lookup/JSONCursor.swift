@@ -1,7 +1,7 @@
 import FeatureModel
 import RowCodec
 
-/// Writes JSON into memory that its owner has made large enough. `JSONBound` tells how large that is.
+/// Writes JSON, and commands for Redis, into memory that its owner has made large enough. `JSONBound` tells how large that is.
 ///
 /// Safe to use only with room: nothing is checked here but by assertions, which the tests run with.
 @safe struct JSONCursor {
@@ -35,9 +35,23 @@ import RowCodec
         unsafe at += 1
     }
 
-    /// Takes back the last byte: a comma too much.
+    /// How many bytes stand between where an earlier cursor of the same memory was and here.
     @inline(__always)
-    mutating func dropLast() { unsafe at -= 1 }
+    func count(from earlier: JSONCursor) -> Int { unsafe at - earlier.at }
+
+    /// Takes back the comma behind the last element of a list.
+    @inline(__always)
+    mutating func dropComma() { unsafe at -= 1 }
+
+    /// Ends a list whose last element has a comma behind it: a bracket in place of the comma.
+    @inline(__always)
+    mutating func endList() { unsafe at[-1] = UInt8(ascii: "]") }
+
+    /// Ends a list that may have no element, and so no comma.
+    @inline(__always)
+    mutating func endList(isEmpty: Bool) {
+        if isEmpty { byte(UInt8(ascii: "]")) } else { endList() }
+    }
 
     @inline(__always)
     mutating func raw(_ bytes: UnsafeRawBufferPointer) {

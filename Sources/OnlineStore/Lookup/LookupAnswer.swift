@@ -23,27 +23,31 @@ package struct LookupAnswer: Sendable {
         _ plan: LookupPlan, _ keys: LookupKeys, _ packed: inout PackedRows, now: Int64, keepsStale: Bool = false
     ) {
         packed.decode(plan, keys, now: now, keepsStale: keepsStale)
-        let rows = packed
         features = plan.features
-        self.rows = (0..<keys.entityCount).map { entity in
-            plan.columns.map { column in
-                let part = plan.parts[column.part]
-                let index = keys.entityCount * part.slotBase + entity * part.slotCount + column.slot
-                let facts = rows.facts[column.part * keys.entityCount + entity]
-                let status = ValueMark.status(rows.marks[index])
-                let value: FeatureValue =
-                    switch status {
-                    case .present: rows.value(at: index, column)
-                    case .defaulted: part.view.features[part.features[column.slot]].defaultValue ?? .null
-                    default: .null
-                    }
-                return Value(
-                    value: value, status: status,
-                    age: facts.hasEventTime ? .microseconds(PackedRows.age(facts.eventTime, now)) : nil)
+        rows = packed.withDecoded(keys) { rows in
+            (0..<keys.entityCount).map { entity in
+                plan.columns.map { Self.value(rows, plan, $0, entity, now: now) }
             }
         }
         versions = plan.versions
-        failures = rows.failures(in: plan)
+        failures = packed.failures(in: plan)
+    }
+
+    private static func value(
+        _ rows: DecodedRows, _ plan: LookupPlan, _ column: LookupPlan.Column, _ entity: Int, now: Int64
+    ) -> Value {
+        let index = column.start(rows.entityCount) + entity * Int(column.slotCount)
+        let facts = rows.facts(Int(column.part), entity)
+        let status = ValueMark.status(rows.mark(index))
+        let part = plan.parts[Int(column.part)]
+        let value: FeatureValue =
+            switch status {
+            case .present: rows.value(rows.word(index), column.kind, column.element, Int(column.dimension))
+            case .defaulted: part.view.features[part.features[Int(column.slot)]].defaultValue ?? .null
+            default: .null
+            }
+        let age = facts.hasEventTime ? Duration.microseconds(PackedRows.age(facts.eventTime, now)) : nil
+        return Value(value: value, status: status, age: age)
     }
 }
 
@@ -53,14 +57,12 @@ extension PackedRows {
         Dictionary(
             failures.map { (plan.parts[$0.part].view.name, $0.reason) }, uniquingKeysWith: { first, _ in first })
     }
+}
 
+extension DecodedRows {
     /// A value that is PRESENT.
-    func value(at index: Int, _ column: LookupPlan.Column) -> FeatureValue {
-        unsafe withArena { unsafe Self.value(words[index], column.kind, column.element, column.dimension, $0) }
-    }
-
-    private static func value(
-        _ word: ValueWord, _ kind: ValueKind, _ element: ScalarType, _ dimension: Int, _ arena: UnsafeRawBufferPointer
+    fileprivate func value(
+        _ word: ValueWord, _ kind: ValueKind, _ element: ScalarType, _ dimension: Int
     ) -> FeatureValue {
         switch kind {
         case .bool: return .bool(word.bits == 1)
@@ -68,27 +70,16 @@ extension PackedRows {
         case .int64: return .int64(word.integer)
         case .timestamp: return .timestamp(word.integer)
         case .float32: return .float32(word.float)
-        case .float64:
-            guard word.isRawDouble else { return .float64(word.decimalDouble) }
-            let bits = unsafe arena.loadUnaligned(fromByteOffset: word.offset, as: UInt64.self).bigEndian
-            return .float64(Double(bitPattern: bits))
-        case .string:
-            return unsafe .string(String(decoding: arena[word.offset..<word.offset + word.count], as: UTF8.self))
-        case .bytes: return unsafe .bytes([UInt8](arena[word.offset..<word.offset + word.count]))
+        case .float64: return .float64(word.isRawDouble ? rawDouble(word) : word.decimalDouble)
+        case .string: return .string(unsafe String(decoding: contents(word), as: UTF8.self))
+        case .bytes: return .bytes(unsafe [UInt8](contents(word)))
         case .list:
-            var walk = unsafe RowWalk(bytes: arena, index: word.offset, end: arena.count)
-            let elements = (0..<word.count).map { _ -> FeatureValue in
-                guard let word = walk.word(element) else { return .null }
-                return unsafe value(word, ValueKind(element), element, 0, arena)
-            }
-            return .list(elements)
-        case .vector:
-            return .vector(
-                (0..<dimension).map { index in
-                    let offset = word.offset + 4 * index
-                    return Float(
-                        bitPattern: unsafe arena.loadUnaligned(fromByteOffset: offset, as: UInt32.self).littleEndian)
+            var walk = walk(word)
+            return .list(
+                (0..<word.count).map { _ in
+                    walk.word(element).map { value($0, ValueKind(element), element, 0) } ?? .null
                 })
+        case .vector: return .vector((0..<dimension).map { self.element(word, $0) })
         }
     }
 }

@@ -35,10 +35,18 @@ extension LookupEncoder {
         rows.decode(plan, keys, now: now, keepsStale: options.statuses == .feast)
         let start = buffer.writerIndex
         buffer.writeString("{\"results\":[")
-        for column in entities.columns { try keyColumn(column.values, keys.entityCount, start, &buffer) }
-        for column in plan.columns {
-            let writer = FeastColumn(plan: plan, keys: keys, column: column, statuses: options.statuses)
-            try write(writer.bound(rows), into: &buffer, from: start) { writer.write(rows, &$0) }
+        try rows.withDecoded(keys) { (decoded) throws(LookupError) in
+            let tails = FeastTails(plan, decoded)
+            for column in entities.columns { try keyColumn(column.values, keys.entityCount, tails, start, &buffer) }
+            let writer = FeastColumns(plan: plan, rows: decoded, tails: tails, statuses: options.statuses)
+            var column = 0
+            while column < plan.columns.count {
+                let block = writer.block(from: column)
+                try write(block.bound, into: &buffer, from: start) { cursor in
+                    for index in column..<block.end { writer.write(index, &cursor) }
+                }
+                column = block.end
+            }
         }
         buffer.moveWriterIndex(to: buffer.writerIndex - 1)
         buffer.writeString("],\"metadata\":{\"feature_names\":[")
@@ -65,7 +73,7 @@ extension LookupEncoder {
     }
 
     private static func keyColumn(
-        _ values: EntityColumns.Values, _ count: Int, _ start: Int, _ buffer: inout ByteBuffer
+        _ values: EntityColumns.Values, _ count: Int, _ tails: FeastTails, _ start: Int, _ buffer: inout ByteBuffer
     ) throws(LookupError) {
         let contents =
             switch values {
@@ -74,19 +82,13 @@ extension LookupEncoder {
             case .texts(let bytes, _): 6 * bytes.count
             case .bytes(let bytes, _): 2 * bytes.count
             }
-        try write(64 + contents + count * 64, into: &buffer, from: start) { cursor in
+        try write(16 + contents + count * 24 + tails.bound(-1, count), into: &buffer, from: start) { cursor in
             cursor.raw("{\"values\":[")
             for entity in 0..<count {
                 if entity > 0 { cursor.byte(UInt8(ascii: ",")) }
                 key(values, entity, &cursor)
             }
-            cursor.raw("],\"statuses\":[")
-            for entity in 0..<count { cursor.raw(entity == 0 ? "\"PRESENT\"" : ",\"PRESENT\"") }
-            cursor.raw("],\"event_timestamps\":[")
-            for entity in 0..<count {
-                cursor.raw(entity == 0 ? "\"1970-01-01T00:00:00Z\"" : ",\"1970-01-01T00:00:00Z\"")
-            }
-            cursor.raw("]},")
+            tails.write(-1, &cursor)
         }
     }
 
@@ -106,65 +108,93 @@ extension LookupEncoder {
     }
 }
 
-/// One feature of a body for Feast's clients.
-private struct FeastColumn {
+/// The features of a body for Feast's clients.
+private struct FeastColumns {
     let plan: LookupPlan
-    let keys: LookupKeys
-    let column: LookupPlan.Column
+    let rows: DecodedRows
+    let tails: FeastTails
     let statuses: LookupEncoder.FeastOptions.Statuses
 
-    private func place(_ entity: Int) -> Int {
-        let part = plan.parts[column.part]
-        return keys.entityCount * part.slotBase + entity * part.slotCount + column.slot
+    /// The columns from `first` on that make a block: at least one.
+    func block(from first: Int) -> (end: Int, bound: Int) {
+        var (end, bound) = (first, 0)
+        while end < plan.columns.count, bound < LookupEncoder.blockBytes {
+            bound += self.bound(plan.columns[end])
+            end += 1
+        }
+        return (end, bound)
     }
 
-    func bound(_ rows: borrowing PackedRows) -> Int {
-        var bound = 64 + keys.entityCount * (column.feastBound + JSONBound.status + JSONBound.timestamp + 1)
-        if column.isFixed { return bound }
-        unsafe rows.withArena { arena in
-            for entity in 0..<keys.entityCount where rows.marks[place(entity)] == ValueMark.present {
-                bound += unsafe LookupEncoder.contentBound(rows.words[place(entity)], column, arena)
-            }
+    private func bound(_ column: LookupPlan.Column) -> Int {
+        let count = rows.entityCount
+        var bound = 16 + count * Int(column.feastBound) + tails.bound(Int(column.part), count)
+        guard !column.isFixed else { return bound }
+        var index = column.start(count)
+        for _ in 0..<count {
+            if rows.mark(index) == ValueMark.present { bound += rows.contentBound(rows.word(index), column) }
+            index += Int(column.slotCount)
         }
         return bound
     }
 
-    func write(_ rows: borrowing PackedRows, _ cursor: inout JSONCursor) {
+    @inline(__always)
+    func write(_ index: Int, _ cursor: inout JSONCursor) {
+        let column = plan.columns[index]
         cursor.raw("{\"values\":[")
-        unsafe rows.withArena { arena in
-            for entity in 0..<keys.entityCount {
-                if entity > 0 { cursor.byte(UInt8(ascii: ",")) }
-                let index = place(entity)
-                switch rows.marks[index] {
-                case ValueMark.present:
-                    unsafe LookupEncoder.value(rows.words[index], column, arena, isFeast: true, &cursor)
-                case ValueMark.defaulted: cursor.raw(column.feastDefault)
-                default: cursor.raw("null")
-                }
-            }
+        if tails.isWhole[Int(column.part)] {
+            wholeValues(column, &cursor)
+            // The comma behind the last value goes; the tail begins with the bracket.
+            if rows.entityCount > 0 { cursor.dropComma() }
+            tails.write(Int(column.part), &cursor)
+        } else {
+            values(column, index, &cursor)
+            if rows.entityCount > 0 { cursor.dropComma() }
+            writeStatuses(column, &cursor)
+            tails.writeTimestamps(Int(column.part), &cursor)
         }
-        cursor.raw("],\"statuses\":[")
-        for entity in 0..<keys.entityCount {
-            if entity > 0 { cursor.byte(UInt8(ascii: ",")) }
-            status(rows.marks[place(entity)], &cursor)
-        }
-        cursor.raw("],\"event_timestamps\":[")
-        for entity in 0..<keys.entityCount {
-            if entity > 0 { cursor.byte(UInt8(ascii: ",")) }
-            let facts = rows.facts[column.part * keys.entityCount + entity]
-            cursor.timestamp(facts.hasEventTime ? facts.eventTime : 0)
-        }
-        cursor.raw("]},")
     }
 
+    private func wholeValues(_ column: LookupPlan.Column, _ cursor: inout JSONCursor) {
+        var place = column.start(rows.entityCount)
+        for _ in 0..<rows.entityCount {
+            LookupEncoder.value(rows.word(place), column, rows, isFeast: true, &cursor)
+            cursor.byte(UInt8(ascii: ","))
+            place &+= Int(column.slotCount)
+        }
+    }
+
+    private func values(_ column: LookupPlan.Column, _ index: Int, _ cursor: inout JSONCursor) {
+        var place = column.start(rows.entityCount)
+        for _ in 0..<rows.entityCount {
+            switch rows.mark(place) {
+            case ValueMark.present: LookupEncoder.value(rows.word(place), column, rows, isFeast: true, &cursor)
+            case ValueMark.defaulted: cursor.raw(plan.defaults[index].feast)
+            default: cursor.raw("null")
+            }
+            cursor.byte(UInt8(ascii: ","))
+            place &+= Int(column.slotCount)
+        }
+    }
+
+    private func writeStatuses(_ column: LookupPlan.Column, _ cursor: inout JSONCursor) {
+        cursor.raw("],\"statuses\":[")
+        var place = column.start(rows.entityCount)
+        for _ in 0..<rows.entityCount {
+            status(rows.mark(place), &cursor)
+            place &+= Int(column.slotCount)
+        }
+        cursor.endList(isEmpty: rows.entityCount == 0)
+    }
+
+    @inline(__always)
     private func status(_ mark: UInt8, _ cursor: inout JSONCursor) {
         switch mark {
-        case ValueMark.present, ValueMark.defaulted: cursor.raw("\"PRESENT\"")
-        case ValueMark.failed: cursor.raw("\"INVALID\"")
-        case _ where statuses == .feast: cursor.raw("\"PRESENT\"")
-        case ValueMark.nullValue: cursor.raw("\"NULL_VALUE\"")
-        case ValueMark.notFound: cursor.raw("\"NOT_FOUND\"")
-        default: cursor.raw("\"OUTSIDE_MAX_AGE\"")
+        case ValueMark.present, ValueMark.defaulted: cursor.raw("\"PRESENT\",")
+        case ValueMark.failed: cursor.raw("\"INVALID\",")
+        case _ where statuses == .feast: cursor.raw("\"PRESENT\",")
+        case ValueMark.nullValue: cursor.raw("\"NULL_VALUE\",")
+        case ValueMark.notFound: cursor.raw("\"NOT_FOUND\",")
+        default: cursor.raw("\"OUTSIDE_MAX_AGE\",")
         }
     }
 }

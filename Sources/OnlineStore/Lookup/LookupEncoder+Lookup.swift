@@ -16,99 +16,115 @@ extension LookupEncoder {
         rows.decode(plan, keys, now: now, keepsStale: false)
         let start = buffer.writerIndex
         buffer.writeBytes(plan.texts.lookupHead)
-        for entity in 0..<keys.entityCount {
-            let row = LookupRow(plan: plan, keys: keys, entity: entity, now: now)
-            try write(row.bound(rows, ages: ages), into: &buffer, from: start) { cursor in
-                if entity > 0 { cursor.byte(UInt8(ascii: ",")) }
-                row.write(rows, ages: ages, &cursor)
+        try rows.withDecoded(keys) { (decoded) throws(LookupError) in
+            let writer = LookupRows(plan: plan, rows: decoded, now: now, ages: ages)
+            var entity = 0
+            while entity < keys.entityCount {
+                let block = writer.block(from: entity)
+                try write(block.bound, into: &buffer, from: start) { cursor in
+                    writer.write(entity..<block.end, &cursor)
+                }
+                entity = block.end
             }
         }
-        try tail(plan, rows, from: start, into: &buffer)
+        // The comma behind the last row.
+        if keys.entityCount > 0 { buffer.moveWriterIndex(to: buffer.writerIndex - 1) }
+        buffer.writeBytes(plan.texts.lookupTail)
+        if !rows.failures.isEmpty { buffer.writeBytes(degraded(plan, rows)) }
+        buffer.writeInteger(UInt8(ascii: "}"))
         return rows.counts
     }
 
-    private static func tail(
-        _ plan: LookupPlan, _ rows: borrowing PackedRows, from start: Int, into buffer: inout ByteBuffer
-    ) throws(LookupError) {
-        buffer.writeBytes(plan.texts.lookupTail)
-        if !rows.failures.isEmpty {
-            let failures = rows.failures.map { (plan.parts[$0.part].view.name, $0.reason) }.sorted { $0.0 < $1.0 }
-            var text = JSONBytes()
-            text.raw(",\"degraded\":{\"stage\":\"store\",\"views\":{")
-            text.list(failures) {
-                $0.string($1.0)
-                $0.raw(":")
-                $0.string($1.1)
-            }
-            text.raw("}}")
-            buffer.writeBytes(text.bytes)
+    private static func degraded(_ plan: LookupPlan, _ rows: borrowing PackedRows) -> [UInt8] {
+        let failures = rows.failures.map { (plan.parts[$0.part].view.name, $0.reason) }.sorted { $0.0 < $1.0 }
+        var text = JSONBytes()
+        text.raw(",\"degraded\":{\"stage\":\"store\",\"views\":{")
+        text.list(failures) {
+            $0.string($1.0)
+            $0.raw(":")
+            $0.string($1.1)
         }
-        buffer.writeInteger(UInt8(ascii: "}"))
+        text.raw("}}")
+        return text.bytes
     }
 }
 
-/// One row of the body of `/v1/lookup`.
-private struct LookupRow {
+/// The rows of the body of `/v1/lookup`.
+private struct LookupRows {
     let plan: LookupPlan
-    let keys: LookupKeys
-    let entity: Int
+    let rows: DecodedRows
     let now: Int64
+    let ages: Bool
 
-    func bound(_ rows: borrowing PackedRows, ages: Bool) -> Int {
-        var bound = 64 + plan.columns.count * (JSONBound.status + (ages ? JSONBound.seconds + 1 : 0))
-        unsafe rows.withArena { arena in
-            for column in plan.columns {
-                bound += column.lookupBound
-                let index = place(column)
-                if !column.isFixed, rows.marks[index] == ValueMark.present {
-                    bound += unsafe contentBound(rows.words[index], column, arena)
-                }
-            }
+    /// The rows from `first` on that make a block: at least one.
+    func block(from first: Int) -> (end: Int, bound: Int) {
+        let fixed = plan.lookupRowBound + (ages ? plan.columns.count * (JSONBound.seconds + 1) : 0)
+        guard !plan.looseColumns.isEmpty else {
+            let count = min(rows.entityCount - first, max(1, LookupEncoder.blockBytes / fixed))
+            return (first + count, count * fixed)
+        }
+        var (end, bound) = (first, 0)
+        while end < rows.entityCount, bound < LookupEncoder.blockBytes {
+            bound += fixed + contentBound(end)
+            end += 1
+        }
+        return (end, bound)
+    }
+
+    private func contentBound(_ entity: Int) -> Int {
+        var bound = 0
+        for column in plan.looseColumns {
+            let index = place(column, entity)
+            if rows.mark(index) == ValueMark.present { bound += rows.contentBound(rows.word(index), column) }
         }
         return bound
     }
 
-    private func contentBound(
-        _ word: ValueWord, _ column: LookupPlan.Column, _ arena: UnsafeRawBufferPointer
-    ) -> Int {
-        unsafe LookupEncoder.contentBound(word, column, arena)
+    @inline(__always)
+    private func place(_ column: LookupPlan.Column, _ entity: Int) -> Int {
+        column.start(rows.entityCount) &+ entity &* Int(column.slotCount)
     }
 
-    private func place(_ column: LookupPlan.Column) -> Int {
-        let part = plan.parts[column.part]
-        return keys.entityCount * part.slotBase + entity * part.slotCount + column.slot
-    }
-
-    func write(_ rows: borrowing PackedRows, ages: Bool, _ cursor: inout JSONCursor) {
-        cursor.raw("{\"values\":[")
-        unsafe rows.withArena { arena in
-            for column in plan.columns {
-                let index = place(column)
-                let mark = rows.marks[index]
-                if mark == ValueMark.present {
-                    unsafe LookupEncoder.value(rows.words[index], column, arena, isFeast: false, &cursor)
-                } else if mark == ValueMark.defaulted {
-                    cursor.raw(column.lookupDefault)
-                } else {
-                    cursor.raw("null")
+    /// Rows with a comma behind each.
+    func write(_ entities: Range<Int>, _ cursor: inout JSONCursor) {
+        let list = plan.columns
+        let columns = list.span
+        for entity in entities {
+            cursor.raw("{\"values\":[")
+            let isWhole = plan.parts.indices.allSatisfy { rows.facts($0, entity).isWhole }
+            if isWhole {
+                for index in columns.indices {
+                    let column = columns[index]
+                    LookupEncoder.value(rows.word(place(column, entity)), column, rows, isFeast: false, &cursor)
+                    cursor.byte(UInt8(ascii: ","))
                 }
-                cursor.byte(UInt8(ascii: ","))
+            } else {
+                values(entity, columns, &cursor)
             }
+            cursor.endList()
+            if !isWhole { statuses(entity, columns, &cursor) }
+            if ages { writeAges(entity, columns, &cursor) }
+            cursor.raw("},")
         }
-        cursor.dropLast()
-        cursor.byte(UInt8(ascii: "]"))
-        let isWhole = plan.parts.indices.allSatisfy { rows.facts[$0 * keys.entityCount + entity].isWhole }
-        if !isWhole { statuses(rows, &cursor) }
-        if ages { self.ages(rows, &cursor) }
-        cursor.byte(UInt8(ascii: "}"))
     }
 
-    private func statuses(_ rows: borrowing PackedRows, _ cursor: inout JSONCursor) {
-        // A row that is not whole may still have only values that are asked for and PRESENT.
-        guard plan.columns.contains(where: { rows.marks[place($0)] != ValueMark.present }) else { return }
+    private func values(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONCursor) {
+        for index in columns.indices {
+            let column = columns[index]
+            let place = place(column, entity)
+            switch rows.mark(place) {
+            case ValueMark.present: LookupEncoder.value(rows.word(place), column, rows, isFeast: false, &cursor)
+            case ValueMark.defaulted: cursor.raw(plan.defaults[index].lookup)
+            default: cursor.raw("null")
+            }
+            cursor.byte(UInt8(ascii: ","))
+        }
+    }
+
+    private func statuses(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONCursor) {
         cursor.raw(",\"statuses\":[")
-        for column in plan.columns {
-            switch rows.marks[place(column)] {
+        for index in columns.indices {
+            switch rows.mark(place(columns[index], entity)) {
             case ValueMark.present: cursor.raw("\"PRESENT\",")
             case ValueMark.nullValue: cursor.raw("\"NULL_VALUE\",")
             case ValueMark.notFound: cursor.raw("\"NOT_FOUND\",")
@@ -117,14 +133,13 @@ private struct LookupRow {
             default: cursor.raw("\"FAILED\",")
             }
         }
-        cursor.dropLast()
-        cursor.byte(UInt8(ascii: "]"))
+        cursor.endList()
     }
 
-    private func ages(_ rows: borrowing PackedRows, _ cursor: inout JSONCursor) {
+    private func writeAges(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONCursor) {
         cursor.raw(",\"ages\":[")
-        for column in plan.columns {
-            let facts = rows.facts[column.part * keys.entityCount + entity]
+        for index in columns.indices {
+            let facts = rows.facts(Int(columns[index].part), entity)
             if facts.hasEventTime {
                 cursor.seconds(PackedRows.age(facts.eventTime, now))
             } else {
@@ -132,7 +147,6 @@ private struct LookupRow {
             }
             cursor.byte(UInt8(ascii: ","))
         }
-        cursor.dropLast()
-        cursor.byte(UInt8(ascii: "]"))
+        cursor.endList()
     }
 }

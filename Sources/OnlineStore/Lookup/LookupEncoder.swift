@@ -2,9 +2,12 @@ import FeatureModel
 import NIOCore
 import RowCodec
 
-/// The JSON bodies of lookups, written straight into a buffer.
+/// The JSON bodies of lookups, written straight into a buffer: in blocks, each with an upper bound of its length.
 package enum LookupEncoder {
-    /// Writes at most `bound` bytes, as many as `body` does.
+    /// Blocks are filled up to about this many bytes.
+    static let blockBytes = 32 << 10
+
+    /// Writes at most `bound` bytes, as many as `body` does. `start` is where the body of the answer begins.
     @inline(__always)
     static func write(
         _ bound: Int, into buffer: inout ByteBuffer, from start: Int, _ body: (inout JSONCursor) -> Void
@@ -22,96 +25,64 @@ package enum LookupEncoder {
     /// Writes one value that is PRESENT.
     @inline(__always)
     static func value(
-        _ word: ValueWord, _ column: borrowing LookupPlan.Column, _ arena: UnsafeRawBufferPointer, isFeast: Bool,
-        _ cursor: inout JSONCursor
+        _ word: ValueWord, _ column: LookupPlan.Column, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
     ) {
         switch column.kind {
-        case .bool: if word.bits == 0 { cursor.raw("false") } else { cursor.raw("true") }
         case .int32, .int64: cursor.integer(word.integer)
-        case .float64: unsafe double(word, arena, &cursor)
-        case .float32: if isFeast { cursor.double(Double(word.float)) } else { cursor.float(word.float) }
-        case .timestamp:
-            if isFeast { cursor.integer(FeastTime.seconds(word.integer)) } else { cursor.timestamp(word.integer) }
-        case .string:
-            unsafe cursor.string(
-                UnsafeRawBufferPointer(rebasing: arena[word.offset..<word.offset + word.count]), isPlain: word.isPlain)
-        case .bytes:
-            unsafe cursor.base64(UnsafeRawBufferPointer(rebasing: arena[word.offset..<word.offset + word.count]))
-        case .list: unsafe list(word, column.element, arena, isFeast: isFeast, &cursor)
-        case .vector: unsafe vector(word, column.dimension, arena, isFeast: isFeast, &cursor)
+        case .float64: if word.isRawDouble { cursor.double(rows.rawDouble(word)) } else { cursor.decimal(word) }
+        case .string: unsafe cursor.string(rows.contents(word), isPlain: word.isPlain)
+        default: other(word, column, rows, isFeast: isFeast, &cursor)
         }
     }
 
-    @inline(__always)
-    private static func double(_ word: ValueWord, _ arena: UnsafeRawBufferPointer, _ cursor: inout JSONCursor) {
-        guard word.isRawDouble else { return cursor.decimal(word) }
-        let bits = unsafe arena.loadUnaligned(fromByteOffset: word.offset, as: UInt64.self).bigEndian
-        cursor.double(Double(bitPattern: bits))
+    private static func other(
+        _ word: ValueWord, _ column: LookupPlan.Column, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
+    ) {
+        switch column.kind {
+        case .bool: if word.bits == 0 { cursor.raw("false") } else { cursor.raw("true") }
+        case .float32: if isFeast { cursor.double(Double(word.float)) } else { cursor.float(word.float) }
+        case .timestamp:
+            if isFeast { cursor.integer(FeastTime.seconds(word.integer)) } else { cursor.timestamp(word.integer) }
+        case .bytes: unsafe cursor.base64(rows.contents(word))
+        case .list: list(word, column.element, rows, isFeast: isFeast, &cursor)
+        case .vector: vector(word, Int(column.dimension), rows, isFeast: isFeast, &cursor)
+        case .int32, .int64, .float64, .string: value(word, column, rows, isFeast: isFeast, &cursor)
+        }
     }
 
     private static func list(
-        _ word: ValueWord, _ element: ScalarType, _ arena: UnsafeRawBufferPointer, isFeast: Bool,
-        _ cursor: inout JSONCursor
+        _ word: ValueWord, _ element: ScalarType, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
     ) {
         let column = LookupPlan.Column(element: element)
-        var walk = unsafe RowWalk(bytes: arena, index: word.offset, end: arena.count)
+        var walk = rows.walk(word)
         cursor.byte(UInt8(ascii: "["))
         for index in 0..<word.count {
             // The elements were checked when the row was read.
             guard let element = walk.word(element) else { break }
             if index > 0 { cursor.byte(UInt8(ascii: ",")) }
-            unsafe value(element, column, arena, isFeast: isFeast, &cursor)
+            value(element, column, rows, isFeast: isFeast, &cursor)
         }
         cursor.byte(UInt8(ascii: "]"))
     }
 
     private static func vector(
-        _ word: ValueWord, _ dimension: Int, _ arena: UnsafeRawBufferPointer, isFeast: Bool,
-        _ cursor: inout JSONCursor
+        _ word: ValueWord, _ dimension: Int, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
     ) {
         cursor.byte(UInt8(ascii: "["))
         for index in 0..<dimension {
             if index > 0 { cursor.byte(UInt8(ascii: ",")) }
-            let bits = unsafe arena.loadUnaligned(fromByteOffset: word.offset + 4 * index, as: UInt32.self).littleEndian
-            let number = Float(bitPattern: bits)
+            let number = rows.element(word, index)
             if isFeast { cursor.double(Double(number)) } else { cursor.float(number) }
         }
         cursor.byte(UInt8(ascii: "]"))
     }
-
-    /// How much longer than its column's bound the text of a value can be: what a list, a string or bytes hold.
-    static func contentBound(
-        _ word: ValueWord, _ column: borrowing LookupPlan.Column, _ arena: UnsafeRawBufferPointer
-    ) -> Int {
-        switch column.kind {
-        case .string: return word.isPlain ? word.count : 6 * word.count
-        case .bytes: return (word.count + 2) / 3 * 4
-        case .list: break
-        default: return 0
-        }
-        let kind = ValueKind(column.element)
-        let fixed = word.count * (JSONBound.value(kind, 0) + 1)
-        guard kind == .string || kind == .bytes else { return fixed }
-        var walk = unsafe RowWalk(bytes: arena, index: word.offset, end: arena.count)
-        let start = walk.index
-        for _ in 0..<word.count { guard walk.word(column.element) != nil else { break } }
-        return fixed + 6 * (walk.index - start)
-    }
 }
 
 extension LookupPlan.Column {
-    /// Whether the text of a value is bounded by the type alone.
-    var isFixed: Bool {
-        switch kind {
-        case .string, .bytes, .list: false
-        default: true
-        }
-    }
-
     /// Stands for the elements of a list.
     fileprivate init(element: ScalarType) {
         self.init(
-            part: 0, slot: 0, kind: ValueKind(element), element: element, dimension: 0, lookupBound: 0, feastBound: 0,
-            lookupDefault: [], feastDefault: [])
+            kind: ValueKind(element), element: element, part: 0, slot: 0, slotBase: 0, slotCount: 0, dimension: 0,
+            lookupBound: 0, feastBound: 0)
     }
 }

@@ -15,6 +15,8 @@ package struct LookupKeys: Sendable {
 
     /// Makes the keys of a request's entities.
     ///
+    /// A request without any column is one for no entities.
+    ///
     /// - Throws: when a key column is missing, short or of another type, when a key is too long, and when the request exceeds
     ///   `LookupLimits`.
     package init(_ plan: LookupPlan, _ entities: EntityColumns) throws(LookupError) {
@@ -28,6 +30,7 @@ package struct LookupKeys: Sendable {
         for column in entities.columns where column.values.count != entityCount {
             throw LookupError("the key columns have different numbers of values")
         }
+        guard entityCount > 0 || entities.columnCount > 0 else { return }
         ends.reserveCapacity(plan.keyGroups.count * entityCount)
         bytes.reserveCapacity(plan.keyGroups.count * entityCount * 12)
         for group in plan.keyGroups { try append(group, entities) }
@@ -85,29 +88,43 @@ package struct LookupKeys: Sendable {
     package func writeMGET(_ plan: LookupPlan, into buffer: inout ByteBuffer) -> Int {
         guard rowCount > 0 else { return 0 }
         let commands = (rowCount + LookupLimits.keysPerCommand - 1) / LookupLimits.keysPerCommand
-        buffer.reserveCapacity(minimumWritableBytes: commandBound(plan, commands))
-        var row = 0
-        for part in plan.parts {
-            for entity in 0..<entityCount {
-                if row.isMultiple(of: LookupLimits.keysPerCommand) {
-                    let count = min(LookupLimits.keysPerCommand, rowCount - row)
-                    buffer.writeString("*\(count + 1)\r\n$4\r\nMGET\r\n")
-                }
-                let key = range(group: part.keyGroup, entity)
-                buffer.writeString("$\(part.keyPrefix.count + key.count + part.keySuffix.count - 2)\r\n")
-                buffer.writeBytes(part.keyPrefix)
-                buffer.writeBytes(bytes[key])
-                buffer.writeBytes(part.keySuffix)
-                row += 1
-            }
+        _ = unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: commandBound(plan, commands)) { room in
+            var cursor = unsafe JSONCursor(room)
+            unsafe bytes.withUnsafeBytes { unsafe write(plan, $0, &cursor) }
+            return unsafe cursor.count(from: room)
         }
         return commands
     }
 
+    private func write(_ plan: LookupPlan, _ bytes: UnsafeRawBufferPointer, _ cursor: inout JSONCursor) {
+        var row = 0
+        var untilCommand = 0
+        for part in plan.parts {
+            let around = part.keyPrefix.count + part.keySuffix.count - 2
+            for entity in 0..<entityCount {
+                if untilCommand == 0 {
+                    untilCommand = min(LookupLimits.keysPerCommand, rowCount - row)
+                    cursor.byte(UInt8(ascii: "*"))
+                    cursor.integer(Int64(untilCommand + 1))
+                    cursor.raw("\r\n$4\r\nMGET\r\n")
+                }
+                let key = range(group: part.keyGroup, entity)
+                cursor.byte(UInt8(ascii: "$"))
+                cursor.integer(Int64(around + key.count))
+                cursor.raw("\r\n")
+                cursor.raw(part.keyPrefix)
+                unsafe cursor.raw(UnsafeRawBufferPointer(rebasing: bytes[key]))
+                cursor.raw(part.keySuffix)
+                row += 1
+                untilCommand -= 1
+            }
+        }
+    }
+
     /// An upper bound for the bytes of all commands.
     private func commandBound(_ plan: LookupPlan, _ commands: Int) -> Int {
-        let fixed = plan.parts.reduce(0) { $0 + $1.keyPrefix.count + $1.keySuffix.count + 16 }
-        return commands * 32 + entityCount * fixed + plan.parts.count * bytes.count
+        let fixed = plan.parts.reduce(0) { $0 + $1.keyPrefix.count + $1.keySuffix.count + 24 }
+        return commands * 40 + entityCount * fixed + plan.parts.count * bytes.count
     }
 }
 

@@ -4,8 +4,8 @@ extension LookupPlan {
     /// What each feature holds, in the order asked.
     package var types: [FeatureType] {
         columns.map { column in
-            let part = parts[column.part]
-            return part.view.features[part.features[column.slot]].type
+            let part = parts[Int(column.part)]
+            return part.view.features[part.features[Int(column.slot)]].type
         }
     }
 }

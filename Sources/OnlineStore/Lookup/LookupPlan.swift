@@ -3,52 +3,55 @@ import RowCodec
 
 /// A list of features, resolved once against the versions that are read now, with all text of an answer that does not
 /// depend on the entities.
-package struct LookupPlan: Sendable {
-    /// The features of one view.
-    struct Part: Sendable {
-        let view: FeatureView
-        let space: KeySpace
-        let reader: RowReader
-        /// For each slot the index of the feature in the view.
-        let features: [Int]
-        /// Where the slots of the parts before end.
-        let slotBase: Int
-        /// Which of the plan's `keyGroups` makes its keys.
-        let keyGroup: Int
-        /// `project:{` and `}view:version\r\n`, around an entity key in an MGET.
-        let keyPrefix: [UInt8]
-        let keySuffix: [UInt8]
-        /// In microseconds; `nil` for no limit.
-        let maxAge: Int64?
-        /// For each slot the mark where there is no usable value but one of `null`, none at all, or one too old.
-        let nullMarks: [UInt8]
-        let missingMarks: [UInt8]
-        let staleMarks: [UInt8]
-
-        var slotCount: Int { features.count }
-    }
-
-    /// One value of an answer.
+///
+/// Immutable. A class, so that requests on several event loops count one reference and not those of all its parts.
+package final class LookupPlan: Sendable {
+    /// One value of an answer. Plain: a loop over columns counts no references.
     struct Column: Sendable {
-        let part: Int
-        let slot: Int
         let kind: ValueKind
         /// Of a list.
         let element: ScalarType
+        let part: Int32
+        let slot: Int32
+        /// The part's.
+        let slotBase: Int32
+        let slotCount: Int32
         /// Of a vector.
-        let dimension: Int
+        let dimension: Int32
         /// The longest text of a value with the comma behind it; of a list, a string or bytes not counting the contents.
-        let lookupBound: Int
-        let feastBound: Int
-        /// The text of the default, as JSON; empty where there is none.
-        let lookupDefault: [UInt8]
-        let feastDefault: [UInt8]
+        let lookupBound: Int32
+        let feastBound: Int32
+
+        /// Where the words and marks of this value begin; they go on in steps of `slotCount`.
+        @inline(__always)
+        func start(_ entityCount: Int) -> Int { entityCount &* Int(slotBase) &+ Int(slot) }
+
+        /// Whether the text of a value is bounded by the type alone.
+        @inline(__always)
+        var isFixed: Bool {
+            switch kind {
+            case .string, .bytes, .list: false
+            default: true
+            }
+        }
+    }
+
+    /// The text of a column's default, as JSON; empty where there is none.
+    struct Default: Sendable {
+        let lookup: [UInt8]
+        let feast: [UInt8]
     }
 
     /// In the order asked.
     package let features: [FeatureReference]
-    let parts: [Part]
+    let parts: [LookupPart]
     let columns: [Column]
+    /// One for each column.
+    let defaults: [Default]
+    /// How long a row of `/v1/lookup` can be, but for ages and the contents of the columns that are not fixed.
+    let lookupRowBound: Int
+    /// The columns whose text is bounded by their contents only.
+    let looseColumns: [Column]
     /// Entities that differ in their key columns. Views of one entity share the keys of a request.
     let keyGroups: [Entity]
     let slotCount: Int
@@ -88,10 +91,13 @@ package struct LookupPlan: Sendable {
         self.features = features
         (parts, keyGroups) = try builder.parts()
         slotCount = parts.reduce(0) { $0 + $1.slotCount }
-        columns = builder.columns(parts)
+        (columns, defaults) = builder.columns(parts)
+        looseColumns = columns.filter { !$0.isFixed }
+        lookupRowBound = columns.reduce(64) { $0 + Int($1.lookupBound) + JSONBound.status }
+        if columns.contains(where: \.isFloating) { PowersOfTen.prepare() }
         texts = LookupTexts(features: features, parts: parts)
-        bareCollisions = Self.repeated(features.map(\.feature))
-        fullCollisions = Self.repeated(features.map { "\($0.view)__\($0.feature)" })
+        bareCollisions = LookupPlan.repeated(features.map(\.feature))
+        fullCollisions = LookupPlan.repeated(features.map { "\($0.view)__\($0.feature)" })
     }
 
     private static func repeated(_ names: [String]) -> [String] {
@@ -112,6 +118,8 @@ package enum LookupLimits {
     package static let rows = 1_000_000
     /// The packed rows of one request, in bytes.
     package static let rowBytes = 256 << 20
+    /// The packed rows of one request and their payloads unpacked, in bytes. Below 2^31, so that offsets fit.
+    package static let arenaBytes = 1 << 30
     /// The body of one answer, in bytes.
     package static let bodyBytes = 256 << 20
     /// Keys of one MGET. Redis answers nobody else while it runs a command: 128 rows take it about 50 µs.

@@ -36,52 +36,57 @@ struct LookupPlanBuilder {
         answers.append((part, slot))
     }
 
-    func parts() throws(LookupError) -> ([LookupPlan.Part], keyGroups: [Entity]) {
+    func parts() throws(LookupError) -> ([LookupPart], keyGroups: [Entity]) {
         var groups: [Entity] = []
-        var parts: [LookupPlan.Part] = []
+        var parts: [LookupPart] = []
         var slotBase = 0
         for name in order {
-            guard let (view, version) = views[name], let features = slots[name],
-                let reader = RowReader(view: view, picking: features)
-            else { throw LookupError("there is no view \(name)", code: .unknownFeature) }
+            guard let (view, version) = views[name], let features = slots[name] else { continue }
             let group = groups.firstIndex { $0.keys == view.entity.keys } ?? groups.count
             if group == groups.count { groups.append(view.entity) }
             let space = KeySpace(project: project, viewKey: view.key, version: version)
-            let hasDefault = features.map { view.features[$0].hasDefault }
-            parts.append(
-                LookupPlan.Part(
-                    view: view, space: space, reader: reader, features: features, slotBase: slotBase, keyGroup: group,
-                    keyPrefix: Array(space.prefix.utf8), keySuffix: Array("\(space.suffix)\r\n".utf8),
-                    maxAge: view.maxAge?.wholeMicroseconds,
-                    nullMarks: hasDefault.map { ValueMark.standIn(.nullValue, hasDefault: $0) },
-                    missingMarks: hasDefault.map { ValueMark.standIn(.notFound, hasDefault: $0) },
-                    staleMarks: hasDefault.map { ValueMark.standIn(.outsideMaxAge, hasDefault: $0) }))
+            guard
+                let part = LookupPart(
+                    view: view, space: space, features: features, slotBase: slotBase, keyGroup: group)
+            else { throw LookupError("there is no view \(name)", code: .unknownFeature) }
+            parts.append(part)
             slotBase += features.count
         }
         return (parts, groups)
     }
 
-    func columns(_ parts: [LookupPlan.Part]) -> [LookupPlan.Column] {
-        answers.map { part, slot in
+    func columns(_ parts: [LookupPart]) -> ([LookupPlan.Column], [LookupPlan.Default]) {
+        var columns: [LookupPlan.Column] = []
+        var defaults: [LookupPlan.Default] = []
+        for (part, slot) in answers {
             let feature = parts[part].view.features[parts[part].features[slot]]
             let (kind, element, dimension) = feature.type.shape
-            var defaults = (JSONBytes(), JSONBytes())
+            var (lookup, feast) = (JSONBytes(), JSONBytes())
             if feature.hasDefault, let value = feature.defaultValue {
-                defaults.0.value(value)
-                defaults.1.feastValue(value)
+                lookup.value(value)
+                feast.feastValue(value)
             }
-            return LookupPlan.Column(
-                part: part, slot: slot, kind: kind, element: element, dimension: dimension,
-                lookupBound: max(JSONBound.value(kind, dimension), defaults.0.bytes.count) + 1,
-                feastBound: max(JSONBound.value(kind, dimension), defaults.1.bytes.count) + 1,
-                lookupDefault: defaults.0.bytes, feastDefault: defaults.1.bytes)
+            let bound = JSONBound.value(kind, dimension)
+            columns.append(
+                LookupPlan.Column(
+                    kind: kind, element: element, part: Int32(part), slot: Int32(slot),
+                    slotBase: Int32(parts[part].slotBase), slotCount: Int32(parts[part].slotCount),
+                    dimension: Int32(dimension), lookupBound: Int32(max(bound, lookup.bytes.count) + 1),
+                    feastBound: Int32(max(bound, feast.bytes.count) + 1)))
+            defaults.append(LookupPlan.Default(lookup: lookup.bytes, feast: feast.bytes))
         }
+        return (columns, defaults)
     }
 }
 
-extension Feature {
-    fileprivate var hasDefault: Bool {
-        if let defaultValue { !defaultValue.isNull } else { false }
+extension LookupPlan.Column {
+    /// Whether its text may need the table of powers of ten.
+    var isFloating: Bool {
+        switch kind {
+        case .float32, .float64, .vector: true
+        case .list: element == .float32 || element == .float64
+        default: false
+        }
     }
 }
 
@@ -144,7 +149,7 @@ struct LookupTexts: Sendable {
     /// `,"feature_view_metadata":[…]`
     let viewMetadata: [UInt8]
 
-    init(features: [FeatureReference], parts: [LookupPlan.Part]) {
+    init(features: [FeatureReference], parts: [LookupPart]) {
         var text = JSONBytes()
         text.raw("{\"features\":[")
         text.list(features) { $0.string("\($1.view):\($1.feature)") }

@@ -6,12 +6,17 @@ import RowCodec
 /// One can be used for request after request (`reset`): it then allocates nothing. Rows that are never set are FAILED.
 package struct PackedRows: Sendable {
     /// Where a row lies in the arena, or why it lies nowhere.
-    private struct Place: Sendable {
+    struct Place: Sendable {
         var offset: UInt32
         var count: UInt32
 
-        static let unknown = Place(offset: .max, count: 0)
-        static let missing = Place(offset: .max, count: 1)
+        static var unknown: Place { Place(offset: .max, count: 0) }
+        static var missing: Place { Place(offset: .max, count: 1) }
+
+        @inline(__always)
+        var isUnknown: Bool { offset == .max && count == 0 }
+        @inline(__always)
+        var isMissing: Bool { offset == .max && count == 1 }
     }
 
     /// What a row turned out to be.
@@ -87,14 +92,13 @@ package struct PackedRows: Sendable {
     package mutating func failRest(_ plan: LookupPlan, _ keys: LookupKeys, reason: String) {
         for part in plan.parts.indices {
             let rows = part * keys.entityCount..<min((part + 1) * keys.entityCount, places.count)
-            if rows.contains(where: { places[$0].offset == .max && places[$0].count == 0 }) {
+            if rows.contains(where: { places[$0].isUnknown }) {
                 fail(part: part, reason: reason)
             }
         }
     }
 
-    /// Reads all rows: the words and marks of value (entity, slot) of a part are at
-    /// `entityCount * slotBase + entity * slotCount + slot`.
+    /// Reads all rows.
     ///
     /// `now` is in microseconds since 1970. With `keepsStale` a row that is too old is as good as any.
     mutating func decode(_ plan: LookupPlan, _ keys: LookupKeys, now: Int64, keepsStale: Bool) {
@@ -104,115 +108,74 @@ package struct PackedRows: Sendable {
             marks = Array(repeating: 0, count: values)
         }
         if facts.count < keys.rowCount { facts = Array(repeating: RowFacts(), count: keys.rowCount) }
+        // Rows that nobody made room for are as unknown as those that were not set.
+        while places.count < keys.rowCount { places.append(.unknown) }
         if isOverLimit { failRest(plan, keys, reason: "the rows are over \(LookupLimits.rowBytes) bytes together") }
         counts = LookupCounts(parts: plan.parts.count)
         for index in plan.parts.indices {
-            decode(plan.parts[index], index, keys, now: now, keepsStale: keepsStale)
+            decode(PartDecoder.Part(plan, index, keys, now: now, keepsStale: keepsStale))
         }
     }
 
-    private mutating func decode(
-        _ part: LookupPlan.Part, _ partIndex: Int, _ keys: LookupKeys, now: Int64, keepsStale: Bool
-    ) {
-        let slots = part.slotCount
-        var value = keys.entityCount * part.slotBase
-        for entity in 0..<keys.entityCount {
-            let row = partIndex * keys.entityCount + entity
-            var found = RowFacts()
-            let outcome = read(row, part, keys.range(group: part.keyGroup, entity), keys, value, &found)
-            switch outcome {
-            case .values(let nulls):
-                let isStale = !keepsStale && Self.isStale(found, part.maxAge, now)
-                if isStale { mark(value, part.staleMarks) } else if nulls > 0 { markNulls(value, part.nullMarks) }
-                found.isWhole = nulls == 0 && !isStale
-            case .nothing: mark(value, part.missingMarks)
-            case .damaged: for slot in 0..<slots { marks[value + slot] = ValueMark.failed }
-            }
-            if found.isWhole {
-                counts.add(slots, ValueMark.present, partIndex)
-            } else {
-                for slot in 0..<slots { counts.add(1, marks[value + slot], partIndex) }
-            }
-            facts[row] = found
-            value += slots
+    private mutating func decode(_ part: PartDecoder.Part) {
+        var tally = PartDecoder.Tally(repeating: 0)
+        var entity = 0
+        while true {
+            let stop = withDecoder(part) { $0.run(from: entity, &tally) }
+            guard let stop else { break }
+            // The arena may move when it grows, so nobody looks into it now.
+            let payload = RowReader.unpack(stop.payload, of: &arena, limit: LookupLimits.arenaBytes)
+            _ = withDecoder(part) { $0.finish(stop.entity, payload, stop.found, &tally) }
+            entity = stop.entity + 1
         }
-    }
-
-    private enum Outcome {
-        case values(nulls: Int)
-        case nothing
-        case damaged
+        for mark in tally.indices { counts.add(tally[mark], UInt8(mark), part.index) }
     }
 
     @inline(__always)
-    private mutating func read(
-        _ row: Int, _ part: LookupPlan.Part, _ keyRange: Range<Int>, _ keys: LookupKeys, _ value: Int,
-        _ found: inout RowFacts
-    ) -> Outcome {
-        let place = row < places.count ? places[row] : .unknown
-        guard place.offset != .max else { return place.count == 0 ? .damaged : .nothing }
-        let range = Int(place.offset)..<Int(place.offset) + Int(place.count)
-        let head = unsafe arena.withUnsafeBytes { arena in
-            unsafe keys.bytes.withUnsafeBytes { key in
-                unsafe part.reader.head(
-                    of: UnsafeRawBufferPointer(rebasing: arena[range]),
-                    key: UnsafeRawBufferPointer(rebasing: key[keyRange]))
-            }
-        }
-        guard let head else { return .damaged }
-        if head.isTombstone { return .nothing }
-        if let eventTime = head.eventTime {
-            found.eventTime = eventTime
-            found.hasEventTime = true
-        }
-        var payload = range.lowerBound + head.payloadOffset..<range.upperBound
-        if head.isCompressed {
-            guard let unpacked = RowReader.unpack(payload, of: &arena, limit: Int(UInt32.max) / 2) else {
-                found = RowFacts()
-                return .damaged
-            }
-            payload = unpacked
-        }
-        // Words and marks have room for the slots of every entity and part from `value` on.
-        let nulls = unsafe arena.withUnsafeBytes { arena in
-            unsafe words.withUnsafeMutableBufferPointer { words in
-                unsafe marks.withUnsafeMutableBufferPointer { marks -> Int? in
-                    guard let words = words.baseAddress, let marks = marks.baseAddress else { return 0 }
-                    return unsafe part.reader.payload(payload, of: arena, words: words + value, marks: marks + value)
+    private mutating func withDecoder<Result>(_ part: PartDecoder.Part, _ body: (PartDecoder) -> Result?) -> Result? {
+        unsafe arena.withUnsafeBytes { arena in
+            unsafe places.withUnsafeBufferPointer { places in
+                unsafe part.keys.bytes.withUnsafeBytes { keys in
+                    unsafe words.withUnsafeMutableBufferPointer { words in
+                        unsafe marks.withUnsafeMutableBufferPointer { marks in
+                            unsafe facts.withUnsafeMutableBufferPointer { facts in
+                                unsafe PartDecoder(
+                                    part: part, arena: arena, places: places, keyBytes: keys, words: words,
+                                    marks: marks, facts: facts
+                                ).flatMap(body)
+                            }
+                        }
+                    }
                 }
             }
         }
-        guard let nulls else {
-            found = RowFacts()
-            return .damaged
-        }
-        return .values(nulls: nulls)
     }
 
-    private static func isStale(_ row: RowFacts, _ maxAge: Int64?, _ now: Int64) -> Bool {
-        guard let maxAge, row.hasEventTime else { return false }
-        return age(row.eventTime, now) > maxAge
+    /// Calls `body` with what was read.
+    @inline(__always)
+    func withDecoded<Result, Failure: Error>(
+        _ keys: LookupKeys, _ body: (DecodedRows) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try unsafe arena.withUnsafeBufferPointer { (arena) throws(Failure) -> Result in
+            try unsafe words.withUnsafeBufferPointer { (words) throws(Failure) -> Result in
+                try unsafe marks.withUnsafeBufferPointer { (marks) throws(Failure) -> Result in
+                    try unsafe facts.withUnsafeBufferPointer { (facts) throws(Failure) -> Result in
+                        try body(
+                            unsafe DecodedRows(
+                                words: words, marks: marks, facts: facts, arena: UnsafeRawBufferPointer(arena),
+                                entityCount: keys.entityCount))
+                    }
+                }
+            }
+        }
     }
 
     /// Microseconds since an event; the longest there is where that overflows.
+    @inline(__always)
     static func age(_ eventTime: Int64, _ now: Int64) -> Int64 {
         let (age, overflow) = now.subtractingReportingOverflow(eventTime)
         guard overflow else { return age }
         return eventTime < 0 ? .max : .min
-    }
-
-    private mutating func mark(_ value: Int, _ template: [UInt8]) {
-        for slot in template.indices { marks[value + slot] = template[slot] }
-    }
-
-    private mutating func markNulls(_ value: Int, _ template: [UInt8]) {
-        for slot in template.indices where marks[value + slot] != 0 { marks[value + slot] = template[slot] }
-    }
-
-    /// Calls `body` with the arena that the words speak of.
-    @inline(__always)
-    func withArena<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        unsafe arena.withUnsafeBytes { unsafe body($0) }
     }
 }
 

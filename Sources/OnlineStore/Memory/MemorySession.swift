@@ -20,7 +20,7 @@ package final class MemorySession: StoreSession {
         try perform(.write) { state, now throws(StoreError) in
             switch mode {
             case .newest, .repair: try state.requireNewest(lease)
-            case .compare: break
+            case .compare, .push: break
             }
             return try state.write(batch, space, mode, at: now)
         }

@@ -211,7 +211,7 @@ private struct RowCallEncoder {
         self.lease = lease
         switch mode {
         case .newest, .repair: fence = tokens
-        case .compare: fence = nil
+        case .compare, .push: fence = nil
         }
     }
 

@@ -3,7 +3,7 @@ internal import RowCodec
 
 /// The one script that writes rows: newest wins, value and expiry in one step, as many rows in a call as fit.
 ///
-/// `KEYS` are the row keys and, unless it only compares, the token hash behind them: a call under an older lease writes
+/// `KEYS` are the row keys and, unless it only compares or pushes, the token hash behind them: a call under an older lease writes
 /// nothing. `ARGV` is the mode, the lease's name and token, then a packed row and its TTL in milliseconds for each row key.
 /// The answer is one digit a row: `WriteOutcome`.
 ///
@@ -23,6 +23,7 @@ enum RowScript {
         case .newest: "newest"
         case .repair: "repair"
         case .compare: "compare"
+        case .push: "push"
         }
     }
 
@@ -30,55 +31,88 @@ enum RowScript {
         """
         local call, sub, byte, unpack = redis.call, string.sub, string.byte, struct.unpack
         local mode, rows = ARGV[1], #KEYS
-        if mode ~= 'compare' then
+        local newest, writes, pushes = mode == 'newest', mode ~= 'compare', mode == 'push'
+        if writes and not pushes then
           rows = rows - 1
           if call('HGET', KEYS[rows + 1], ARGV[2]) ~= ARGV[3] then
             return redis.error_reply('FENCED a newer lease exists')
           end
         end
-        local newest, writes = mode == 'newest', mode ~= 'compare'
 
         local function isRow(stored)
           if type(stored) ~= 'string' then return false end
           local first = byte(stored, 1)
-          if not first or first < 16 or first > 23 or #stored > \(RowFormat.maximumRowBytes) then return false end
+          if not first or first < 16 or first > 31 or #stored > \(RowFormat.maximumRowBytes) then return false end
+          if first >= 24 and first % 4 < 2 then return false end
           return #stored >= \(RowFormat.minimumRowBytes) + (first % 4 >= 2 and 8 or 0)
         end
 
-        local function eventTime(row)
-          return unpack('>I4I4', row, 12)
+        -- 1, 0 or -1: whether the first is the greater.
+        local function order(high1, low1, high2, low2)
+          if high1 ~= high2 then return high1 > high2 and 1 or -1 end
+          if low1 ~= low2 then return low1 > low2 and 1 or -1 end
+          return 0
         end
 
-        local function isLater(stored, row)
+        -- How the epochs stand, and how epochs and positions do.
+        local function place(stored, row)
           local epoch1, high1, low1 = unpack('>I2I4I4', stored, 2)
           local epoch2, high2, low2 = unpack('>I2I4I4', row, 2)
-          if epoch1 ~= epoch2 then return epoch1 > epoch2, false end
-          if newest and byte(stored, 1) % 4 >= 2 and byte(row, 1) % 4 >= 2 then
-            local eventHigh1, eventLow1 = eventTime(stored)
-            local eventHigh2, eventLow2 = eventTime(row)
-            if eventHigh1 ~= eventHigh2 then return eventHigh1 > eventHigh2, false end
-            if eventLow1 ~= eventLow2 then return eventLow1 > eventLow2, false end
+          local epochs = order(epoch1, 0, epoch2, 0)
+          return epochs, epochs ~= 0 and epochs or order(high1, low1, high2, low2)
+        end
+
+        -- How the event times stand; nil unless both have one.
+        local function event(stored, row)
+          if byte(stored, 1) % 4 < 2 or byte(row, 1) % 4 < 2 then return nil end
+          local high1, low1 = unpack('>I4I4', stored, 12)
+          local high2, low2 = unpack('>I4I4', row, 12)
+          return order(high1, low1, high2, low2)
+        end
+
+        -- How the stored row stands to a row of the source.
+        local function standing(stored, row)
+          local pushed, events = byte(stored, 1) >= 24, event(stored, row)
+          local epochs, places = place(stored, row)
+          if newest then
+            if pushed and events then
+              if events ~= 0 then return events end
+              return places == 0 and 1 or places
+            end
+            if epochs ~= 0 then return epochs end
+            return events and events ~= 0 and events or places
           end
-          if high1 ~= high2 then return high1 > high2, false end
-          return low1 > low2, low1 == low2
+          if pushed and (not events or events > 0) then return 1 end
+          return places > 0 and 1 or -1
         end
 
         local function isSame(stored, row)
           if stored == row then return true end
-          if #stored ~= #row or byte(stored, 1) ~= byte(row, 1) then return false end
+          if #stored ~= #row or byte(stored, 1) % 8 ~= byte(row, 1) % 8 then return false end
           if byte(row, 1) % 4 < 2 then return sub(stored, 16) == sub(row, 16) end
           return sub(stored, 12, 19) == sub(row, 12, 19) and sub(stored, 24) == sub(row, 24)
         end
 
-        -- The outcome, and whether the stored bytes stay.
+        -- The outcome, and what is done: 0 nothing, 1 the expiry is renewed, 2 the row is put.
+        local function judgePush(stored, row)
+          local events = event(stored, row)
+          if events and events > 0 then return 0, 0 end
+          if not events and byte(stored, 1) % 2 == 1 then return 0, 0 end
+          local _, places = place(stored, row)
+          if places > 0 then return 4, 0 end
+          if isSame(stored, row) then return 2, 1 end
+          return 3, 2
+        end
+
         local function judge(stored, row)
-          if not stored then return 1 end
-          if not isRow(stored) then return 3 end
-          local later, equal = isLater(stored, row)
-          if later then return 0, true end
-          if isSame(stored, row) then return 2, newest and equal or stored == row end
-          if equal and newest then return 4, true end
-          return 3
+          if not stored then return 1, 2 end
+          if not isRow(stored) then return 3, 2 end
+          if pushes then return judgePush(stored, row) end
+          local standing = standing(stored, row)
+          if standing > 0 then return 0, 0 end
+          if isSame(stored, row) then return 2, (standing == 0 or stored == row) and 1 or 2 end
+          if standing == 0 then return 4, 1 end
+          return 3, 2
         end
 
         local outcomes = {}
@@ -88,9 +122,9 @@ enum RowScript {
           if type(stored) == 'table' and not string.find(stored.err, 'WRONGTYPE', 1, true) then
             stored = call('GET', key)
           end
-          local outcome, stays = judge(stored, row)
-          if writes and outcome > 0 then
-            if stays then call('PEXPIRE', key, ttl) else call('SET', key, row, 'PX', ttl) end
+          local outcome, act = judge(stored, row)
+          if writes and act > 0 then
+            if act == 1 then call('PEXPIRE', key, ttl) else call('SET', key, row, 'PX', ttl) end
           end
           outcomes[i] = outcome
         end

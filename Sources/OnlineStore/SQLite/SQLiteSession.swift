@@ -27,7 +27,7 @@ package final class SQLiteSession: StoreSession {
         let (outcomes, next) = try await store.write(generation: generation) { tables in
             switch mode {
             case .newest, .repair: try tables.requireNewest(lease)
-            case .compare: break
+            case .compare, .push: break
             }
             return (try tables.write(batch, space, mode), try tables.purge(behind: place))
         }

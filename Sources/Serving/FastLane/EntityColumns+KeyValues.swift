@@ -2,27 +2,14 @@ import FeatureModel
 import OnlineStore
 
 extension EntityColumns {
-    /// The columns of a request as the wire read them.
-    init(_ values: KeyValues) {
+    /// The columns of a request as the wire read them, without a copy.
+    init(_ values: KeyValues) throws(LookupError) {
         self.init()
-        for read in values.columns {
-            let column = column(read.name)
-            switch read.type {
-            case .int32, .int64:
-                for number in read.integers { _ = append(number, to: column) }
-            case .string, .bytes:
-                var start = 0
-                for end in read.ends {
-                    unsafe read.bytes.withUnsafeBytes { bytes in
-                        let text = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-                        if read.type == .string {
-                            _ = unsafe append(text: text, to: column)
-                        } else {
-                            _ = unsafe append(bytes: [UInt8](text), to: column)
-                        }
-                    }
-                    start = end
-                }
+        for column in values.columns {
+            switch column.type {
+            case .int32, .int64: add(column.name, integers: column.integers)
+            case .string: try add(column.name, texts: column.bytes, ends: column.ends)
+            case .bytes: try add(column.name, bytes: column.bytes, ends: column.ends)
             }
         }
     }

@@ -102,7 +102,7 @@ final class LookupCall: RedisLaneReceiver {
         let cached = try room.plan(for: request, in: body, route: route)
         let reader = EntityReader(cached.keyColumns, limits: room.limits)
         let values = try route == .lookup ? reader.rows(body, request) : reader.columns(body, request)
-        let entities = EntityColumns(values)
+        let entities = try EntityColumns(values)
         // Both are far below the root of what an Int holds, by their own limits.
         guard values.count * cached.plan.features.count <= room.settings.values else {
             throw LookupError(

@@ -173,7 +173,8 @@ struct LoopSettings {
 }
 
 extension WireLimits {
-    init(_ settings: ServerSettings) {
+    /// What the daemon's settings say about bodies.
+    package init(_ settings: ServerSettings) {
         self.init()
         bodyBytes = settings.bodyBytes
         entities = settings.entities

@@ -8,6 +8,10 @@ package enum OpenAPI {
 
     private static let paths = [
         lookup, feastLookup,
+        post("/push", "push", "Feast's push: rows of a push source, which win where they are newer."),
+        post("/write-to-online-store", "writeToOnlineStore", "Rows of a view, which win where they are newer."),
+        post("/materialize", "materialize", "Feast's; 501, since `tidemark sync` does it."),
+        post("/materialize-incremental", "materializeIncremental", "Feast's; 501, since `tidemark sync` does it."),
         get(
             "/health", "feastHealth", "Whether traffic may come, as Feast's server says it.", body: nil, notReady: true),
         get("/livez", "live", "Whether the process runs. Knows of no dependency.", body: "text/plain"),
@@ -85,6 +89,15 @@ package enum OpenAPI {
         {"type":"string"}}}}},"metadata":{"type":"object","required":["feature_names"],"properties":{"feature_names":\
         {"type":"array","items":{"type":"string"}}}}}}}
         """
+
+    private static func post(_ path: String, _ operation: String, _ summary: String) -> String {
+        let answers = ["200", "400", "404", "413", "422", "501", "503"].map { status in
+            "\"\(status)\":{\"description\":\"In Feast's words.\",\"content\":{\"application/json\":{\"schema\":{}}}}"
+        }
+        return "\"\(path)\":{\"post\":{\"operationId\":\"\(operation)\",\"summary\":\"\(summary)\",\"requestBody\":"
+            + "{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}},"
+            + "\"responses\":{\(answers.joined(separator: ","))}}}"
+    }
 
     private static func get(
         _ path: String, _ operation: String, _ summary: String, parameters: String = "", body: String?,

@@ -6,10 +6,17 @@ package import NIOCore
 package struct EntityReader {
     private let keys: KeyColumns
     private let limits: WireLimits
+    /// The field that holds the columns, for errors.
+    private let root: String
 
     package init(_ keys: KeyColumns, limits: WireLimits) {
+        self.init(keys, limits: limits, root: "entities")
+    }
+
+    init(_ keys: KeyColumns, limits: WireLimits, root: String) {
         self.keys = keys
         self.limits = limits
+        self.root = root
     }
 
     // MARK: Ours
@@ -116,7 +123,7 @@ package struct EntityReader {
         }
         var values = KeyValues()
         values.count = count ?? 0
-        for column in order { values.columns.append(try list(at: places[column], bytes, column, values.count)) }
+        for column in order { values.columns.append(try list(at: places[column], bytes, column)) }
         return values
     }
 
@@ -142,16 +149,15 @@ package struct EntityReader {
         return length
     }
 
-    private func list(
-        at place: Int, _ bytes: RawSpan, _ column: Int, _ count: Int
-    ) throws(WireError) -> KeyValues.Column {
+    /// Reads the list at `place` as a key column.
+    func list(at place: Int, _ bytes: RawSpan, _ column: Int) throws(WireError) -> KeyValues.Column {
         let key = keys.columns[column]
         var values = KeyValues.Column(name: key.name, type: key.type)
         var cursor = JSONCursor(at: place, maximumDepth: JSONCursor.deepest)
         var index = 0
         var goesOn = try cursor.enter(bytes)
         while goesOn {
-            try append(&cursor, bytes, &values) { [.field("entities"), .field(key.name), .element(index)] }
+            try append(&cursor, bytes, &values) { [.field(root), .field(key.name), .element(index)] }
             index += 1
             goesOn = try cursor.hasMore(bytes, in: .array)
         }

@@ -18,8 +18,9 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Serve features over HTTP and gRPC until stopped.",
         discussion: """
-            Answers POST /v1/lookup and Feast's POST /get-online-features from the online store, with GET /readyz, /livez, \
-            /health and /metrics beside them; GET /openapi.json describes all routes. The definitions come from the store, \
+            Answers POST /v1/lookup and Feast's POST /get-online-features from the online store, takes Feast's POST /push \
+            and /write-to-online-store, and has GET /readyz, /livez, /health and /metrics beside them; GET /openapi.json \
+            describes all routes. The definitions come from the store, \
             where `apply` or the first `sync` put them; a flip to another version is followed within serve.catalog_refresh.
 
             Where serve.grpc says so, feast.serving.ServingService, tidemark.v1.FeatureService and grpc.health.v1.Health are \
@@ -71,7 +72,12 @@ struct ServeCommand: AsyncParsableCommand {
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
             gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store,
             lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath), logger: logger)
-        let daemon = ServingDaemon(serving) { endpoint in
+        // A write reads what it replaces, and its caller waits for more than a lookup's does.
+        let writes = WriteRoutes(
+            FeatureWriter(store, project: project.config.project), project: project.config.project,
+            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
+            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2)))
+        let daemon = ServingDaemon(serving, routes: writes.routes()) { endpoint in
             print("tidemark serves \(project.config.project) on http://\(endpoint)")
             logger.info(
                 "the serving daemon listens",

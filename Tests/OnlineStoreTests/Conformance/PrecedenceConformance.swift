@@ -107,20 +107,33 @@ extension StoreConformance {
     static func model(
         _ stored: RowSample?, _ new: RowSample, _ mode: WriteMode
     ) -> (outcome: WriteOutcome, row: RowSample?) {
-        guard let stored else {
-            if case .compare = mode { return (.created, nil) }
-            return (.created, new)
+        guard let stored else { return (.created, mode == .compare ? nil : new) }
+        let outcome = outcome(stored, new, mode)
+        switch outcome {
+        case .older, .conflict: return (outcome, stored)
+        case .renewed where mode == .push: return (outcome, stored)
+        default: return (outcome, mode == .compare ? stored : new)
         }
+    }
+
+    private static func outcome(_ stored: RowSample, _ new: RowSample, _ mode: WriteMode) -> WriteOutcome {
         let isSame = stored.value == new.value && stored.eventTime == new.eventTime
         let renewal: WriteOutcome = isSame ? .renewed : .replaced
+        let events = stored.eventTime.flatMap { old in new.eventTime.map { (old: old, new: $0) } }
         switch mode {
-        case .newest where new.order.precedes(stored.order): return (.older, stored)
-        case .newest where !stored.order.precedes(new.order): return (isSame ? .renewed : .conflict, stored)
-        case .newest: return (renewal, new)
-        case .repair where new.order.precedesByPosition(stored.order): return (.older, stored)
-        case .repair: return (renewal, new)
-        case .compare where new.order.precedesByPosition(stored.order): return (.older, stored)
-        case .compare: return (renewal, stored)
+        case .push:
+            if events.map({ $0.new < $0.old }) ?? (stored.value == nil) { return .older }
+            return new.order.precedesByPosition(stored.order) ? .conflict : renewal
+        case .newest:
+            if stored.isPushed, let events {
+                let isLater = events.new > events.old || stored.order.precedesByPosition(new.order)
+                return events.new < events.old || !isLater ? .older : renewal
+            }
+            if new.order.precedes(stored.order) { return .older }
+            return stored.order.precedes(new.order) || isSame ? renewal : .conflict
+        case .repair, .compare:
+            if stored.isPushed, events.map({ $0.new < $0.old }) ?? true { return .older }
+            return new.order.precedesByPosition(stored.order) ? .older : renewal
         }
     }
 
@@ -132,12 +145,15 @@ extension StoreConformance {
             let session = try await Self.openSession(store)
             var model: [EntityKey: RowSample] = [:]
             for _ in 0..<150 {
-                let mode = generator.pick([WriteMode.newest, .newest, .repair, .compare])
+                let mode = generator.pick([WriteMode.newest, .newest, .repair, .compare, .push, .push])
                 let keys = (0..<8).filter { _ in generator.chance(0.5) }.map(Self.entity)
                 let rows = keys.map { key in
                     let row = RowSample(
-                        epoch: UInt16(generator.below(2)), eventTime: generator.pick([nil, 1, 2]),
-                        position: UInt64(generator.below(3)), value: generator.pick([nil, 1, 2]))
+                        epoch: UInt16(generator.below(2)),
+                        eventTime: generator.pick(mode == .push ? [1, 2, 3] : [nil, 1, 2, 3]),
+                        position: UInt64(generator.below(3)),
+                        value: generator.pick(mode == .push ? [1, 2] : [nil, 1, 2]),
+                        isPushed: mode == .push)
                     return (key, row)
                 }
                 let outcomes = try await session.write(RowBatch(rows), in: space, mode: mode)

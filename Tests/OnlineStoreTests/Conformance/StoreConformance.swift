@@ -45,6 +45,8 @@ struct RowSample: Sendable, Hashable {
     var position: UInt64 = 1
     /// `nil` for a tombstone.
     var value: Int64?
+    /// Whether a caller pushed it, past the source.
+    var isPushed = false
 
     private static let view = FeatureView(
         name: "users", entity: Entity(name: "user", keys: [.init(name: "id", type: .string)]),
@@ -59,7 +61,7 @@ struct RowSample: Sendable, Hashable {
 
     func append(_ key: EntityKey, to bytes: inout [UInt8]) throws(RowCodecError) {
         if let value {
-            try Self.encoder.encode(key: key, order: order, values: [.int64(value)], into: &bytes)
+            try Self.encoder.encode(key: key, order: order, values: [.int64(value)], isPushed: isPushed, into: &bytes)
         } else {
             Self.encoder.encodeTombstone(key: key, order: order, into: &bytes)
         }
@@ -71,7 +73,10 @@ struct RowSample: Sendable, Hashable {
         return bytes
     }
 
-    init(epoch: UInt16 = 0, eventTime: Int64? = nil, position: UInt64 = 1, value: Int64?) {
+    init(
+        epoch: UInt16 = 0, eventTime: Int64? = nil, position: UInt64 = 1, value: Int64?, isPushed: Bool = false
+    ) {
+        self.isPushed = isPushed
         self.epoch = epoch
         self.eventTime = eventTime
         self.position = position
@@ -85,6 +90,7 @@ struct RowSample: Sendable, Hashable {
             epoch: row.order.epoch, eventTime: row.order.eventTime, position: row.order.position,
             value: nil)
         if case .int64(let number) = row.values.first { value = number }
+        isPushed = RowFlags(rawValue: bytes[0] & 15).contains(.pushed)
     }
 }
 

@@ -5,11 +5,14 @@ import OnlineStore
 struct PackedRow: Hashable {
     var order: RowOrder
     var isTombstone = false
+    var isPushed = false
     var body: [UInt8] = []
     var check: [UInt8] = [1, 2, 3, 4]
 
     var bytes: [UInt8] {
-        var bytes: [UInt8] = [0x10 | (isTombstone ? 1 : 0) | (order.eventTime == nil ? 0 : 2)]
+        var bytes: [UInt8] = [
+            0x10 | (isTombstone ? 1 : 0) | (order.eventTime == nil ? 0 : 2) | (isPushed ? 8 : 0)
+        ]
         bytes += Self.bigEndian(UInt64(order.epoch), count: 2)
         bytes += Self.bigEndian(order.position, count: 8)
         if let eventTime = order.eventTime {

@@ -16,16 +16,38 @@ enum RowModel {
         case .nothing: return .created
         case .foreign: return .replaced
         case .row(let old):
-            let isOlder: Bool =
-                switch mode {
-                case .newest: row.order.precedes(old.order)
-                case .repair, .compare: row.order.precedesByPosition(old.order)
-                }
+            if case .push = mode { return push(old, row) }
+            let isOlder: Bool
+            let isEqual: Bool
+            switch mode {
+            case .newest where old.isPushed && old.order.eventTime != nil && row.order.eventTime != nil:
+                let (events, others) = (row.order.eventTime ?? 0, old.order.eventTime ?? 0)
+                isOlder = events < others || (events == others && !old.order.precedesByPosition(row.order))
+                isEqual = false
+            case .newest:
+                isOlder = row.order.precedes(old.order)
+                isEqual = !old.order.precedes(row.order)
+            case .repair, .compare, .push:
+                isOlder = row.order.precedesByPosition(old.order) || (old.isPushed && !isEventSince(old, row))
+                isEqual = false
+            }
             if isOlder { return .older }
             if hasSameContent(old, row) { return .renewed }
-            if case .newest = mode, !old.order.precedes(row.order) { return .conflict }
-            return .replaced
+            return isEqual ? .conflict : .replaced
         }
+    }
+
+    /// Whether both rows have an event time, the new one's no earlier.
+    private static func isEventSince(_ old: PackedRow, _ new: PackedRow) -> Bool {
+        guard let events = new.order.eventTime, let others = old.order.eventTime else { return false }
+        return events >= others
+    }
+
+    private static func push(_ old: PackedRow, _ row: PackedRow) -> WriteOutcome {
+        let areComparable = old.order.eventTime != nil && row.order.eventTime != nil
+        if areComparable ? !isEventSince(old, row) : old.isTombstone { return .older }
+        if row.order.precedesByPosition(old.order) { return .conflict }
+        return hasSameContent(old, row) ? .renewed : .replaced
     }
 
     /// What lies under the key afterwards.
@@ -33,6 +55,7 @@ enum RowModel {
         if case .compare = mode { return stored }
         switch outcome(stored, row, mode) {
         case .older, .conflict: return stored
+        case .renewed where mode == .push: return stored
         // With the same order it is the same row: all rows of a key have one check.
         case .created, .renewed, .replaced: return .row(row)
         }

@@ -22,12 +22,23 @@ struct RowScriptTests {
         orders.indices.filter { ($0 + index * 7) % 5 == 0 || abs($0 - index) < 3 }.map { (orders[index], orders[$0]) }
     }
 
-    @Test(arguments: [WriteMode.newest, .repair, .compare], [false, true])
+    @Test(arguments: [WriteMode.newest, .repair, .compare, .push], [false, true])
     func everyRelationOfOrdersIsJudgedAsTheModelDoes(_ mode: WriteMode, _ changesContent: Bool) async throws {
+        for wasPushed in [false, true] { try await expectTheModelsJudgement(mode, changesContent, wasPushed) }
+    }
+
+    private func expectTheModelsJudgement(
+        _ mode: WriteMode, _ changesContent: Bool, _ wasPushed: Bool
+    ) async throws {
         try await withSession { session, store, _ async throws in
-            let old = Self.pairs.map { PackedRow(order: $0.old, body: [1, 2, 3]) }
+            let old = Self.pairs.map {
+                PackedRow(order: $0.old, isPushed: wasPushed && $0.old.eventTime != nil, body: [1, 2, 3])
+            }
             let new = Self.pairs.map { pair in
-                PackedRow(order: pair.new, body: changesContent ? [1, 2, 4] : [1, 2, 3], check: [9, 9, 9, 9])
+                PackedRow(
+                    order: pair.new, isPushed: mode == .push && pair.new.eventTime != nil,
+                    body: changesContent ? [1, 2, 4] : [1, 2, 3],
+                    check: [9, 9, 9, 9])
             }
             let keys = Self.pairs.indices.map { key($0) }
             let planted = try await session.write(
@@ -43,7 +54,10 @@ struct RowScriptTests {
                 let replaced = stored[index] == new[index].bytes
                 switch (mode, expected) {
                 case (.compare, _), (_, .older), (_, .conflict): try #require(kept)
-                case (.newest, .renewed) where !old[index].order.precedes(new[index].order): try #require(kept)
+                case (.push, .renewed): try #require(kept)
+                case (.newest, .renewed) where !old[index].isPushed && !old[index].order.precedes(new[index].order):
+                    try #require(kept)
+                case (.newest, .renewed) where old[index].order == new[index].order: try #require(kept)
                 default: try #require(replaced)
                 }
             }
@@ -104,7 +118,7 @@ struct RowScriptTests {
                 ("SET", ["\u{10}" + String(repeating: "a", count: 15)]),
                 ("SET", ["\u{12}" + String(repeating: "a", count: 23)]),
             ]
-            for mode in [WriteMode.compare, .newest, .repair] {
+            for mode in [WriteMode.compare, .newest, .repair, .push] {
                 let all = (0..<(plants.count + 2)).map { key($0) }
                 _ = try await store.remove(all, in: space)
                 for (number, (name, arguments)) in plants.enumerated() {
@@ -129,9 +143,10 @@ struct RowScriptTests {
             var model: [Int: RowModel.Stored] = [:]
             var written = 0
             while written < 4_000 {
-                let mode = [WriteMode.newest, .newest, .repair, .compare].randomElement(using: &random) ?? .newest
+                let mode =
+                    [WriteMode.newest, .newest, .repair, .compare, .push].randomElement(using: &random) ?? .newest
                 let numbers = Array((0..<120).shuffled(using: &random).prefix(Int.random(in: 1...90, using: &random)))
-                let rows = numbers.map { _ in Self.randomRow(&random) }
+                let rows = numbers.map { _ in Self.randomRow(&random, isPushed: mode == .push) }
                 let batch = RowBatch(Array(zip(numbers.map { key($0) }, rows.map(\.bytes))))
                 let expected = zip(numbers, rows).map { RowModel.outcome(model[$0] ?? .nothing, $1, mode) }
                 let outcomes = try await session.write(batch, in: space, mode: mode)
@@ -172,13 +187,13 @@ struct RowScriptTests {
         }
     }
 
-    private static func randomRow(_ random: inout SeededGenerator) -> PackedRow {
+    private static func randomRow(_ random: inout SeededGenerator, isPushed: Bool) -> PackedRow {
         let order = RowOrder(
             epoch: UInt16.random(in: 0...1, using: &random),
-            eventTime: Bool.random(using: &random) ? nil : Int64.random(in: -2...2, using: &random),
+            eventTime: Bool.random(using: &random) && !isPushed ? nil : Int64.random(in: -2...2, using: &random),
             position: (1 << 53) + UInt64.random(in: 0...3, using: &random))
         return PackedRow(
-            order: order, isTombstone: Int.random(in: 0..<5, using: &random) == 0,
+            order: order, isTombstone: Int.random(in: 0..<5, using: &random) == 0 && !isPushed, isPushed: isPushed,
             body: [UInt8.random(in: 0...1, using: &random)])
     }
 }

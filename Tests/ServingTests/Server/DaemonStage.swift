@@ -74,7 +74,10 @@ struct DaemonStage: Sendable {
             catalog: watcher, store: store,
             lane: options.usesLane ? RedisClient.Configuration(topology: redis.topology) : nil, logger: logger)
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingOldest(1))
-        let daemon = ServingDaemon(serving) { address in
+        let writes = WriteRoutes(
+            FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),
+            timeout: .seconds(2), maximumTimeout: .seconds(10))
+        let daemon = ServingDaemon(serving, routes: writes.routes()) { address in
             port.yield(address.port)
             port.finish()
         }

@@ -16,6 +16,7 @@ struct JSONFuzzTests {
         #" [1, -0, 1.5e+10, 0.25, -12E-3, 9223372036854775807, -9223372036854775808, 123456789012345678901234567890] "#,
         #"{"a":{"b":[[],{},[{}],[[[[1]]]]]},"c":"\u00e9\ud83d\ude00\n\t\\\/\"","é":"日本語😀"}"#,
         "[true,false,null,\"\",\"\\u0000\",{\"\":0}]",
+        #"{"push_source_name":"v","df":{"user_id":[1,2],"at":["2024-05-01T12:00:00",3],"b":[true,null],"v":[[1,2.5],[]]},"to":"online"}"#,
         #""text""#, "12", "{}", "[]", "null",
     ]
 
@@ -138,7 +139,21 @@ struct JSONFuzzTests {
         } catch {
             expectJSON(ErrorBody.feast(error, request: body).body)
         }
+        do throws(WireError) {
+            let request = try WriteParser.push(body, limits: limits)
+            _ = try FrameReader(Self.view, limits: limits, now: 2_000_000_000_000_000).rows(body, request.frame)
+        } catch {
+            expectJSON(ErrorBody.feast(error, request: body).body)
+        }
     }
+
+    private static let view = FeatureView(
+        name: "v", entity: Entity(name: "user", keys: [.init(name: "user_id", type: .int64)]),
+        source: ViewSource(
+            from: "s", query: "", watermark: .tracked(TrackedTable(table: "t", keyColumns: ["k"])),
+            eventTime: TimeColumn(column: "at")),
+        every: .seconds(1), ttl: .seconds(100), sweep: .seconds(10),
+        features: [Feature(name: "b", type: .scalar(.bool)), Feature(name: "v", type: .list(.float64))])
 
     private func expectJSON(_ body: ByteBuffer) {
         var cursor = JSONCursor(maximumDepth: JSONCursor.deepest)

@@ -1,6 +1,5 @@
 import Crypto
 package import FeatureModel
-package import OnlineStore
 
 /// Entities that were erased and must stay so. Kept as SHA-256 of the key, so that the list itself tells nothing.
 package struct Erasures: Sendable {
@@ -41,6 +40,12 @@ package struct Erasures: Sendable {
     /// How many entities are on the list.
     package func count(entity: String) async throws(StoreError) -> Int {
         try await store.fieldCount(of: Self.collection(entity))
+    }
+
+    /// Which of some entities (by their digests) are on the list.
+    package func listed(_ digests: [String], entity: String) async throws(StoreError) -> Set<String> {
+        let stamps = try await store.values(of: digests, in: Self.collection(entity))
+        return Set(zip(digests, stamps).lazy.filter { $0.1 != nil }.map(\.0))
     }
 
     /// The digests on the list.

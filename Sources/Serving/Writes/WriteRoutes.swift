@@ -1,0 +1,187 @@
+import FeatureModel
+import Glibc
+import HTTPTypes
+import Hummingbird
+package import NIOCore
+import OnlineStore
+
+/// Feast's routes that write: `/push`, `/write-to-online-store`, `/materialize` and `/materialize-incremental`.
+package struct WriteRoutes: Sendable {
+    /// An answer before it is an HTTP response.
+    package struct Answer: Sendable {
+        package let status: Int
+        package let body: ByteBuffer
+        /// For `Retry-After`.
+        package var retryAfterSeconds: Int?
+        /// What was written; `nil` for an error.
+        package var counts: WriteCounts?
+    }
+
+    private let writer: FeatureWriter
+    private let project: String
+    private let limits: WireLimits
+    private let timeout: Duration
+    private let maximumTimeout: Duration
+
+    /// `timeout` holds where a caller names none, `maximumTimeout` whatever it names.
+    package init(
+        _ writer: FeatureWriter, project: String, limits: WireLimits, timeout: Duration, maximumTimeout: Duration
+    ) {
+        self.writer = writer
+        self.project = project
+        self.limits = limits
+        self.timeout = timeout
+        self.maximumTimeout = maximumTimeout
+    }
+
+    /// The routes for the router. `observe` is told what each write did.
+    package func routes(observe: @escaping @Sendable (WriteCounts) -> Void = { _ in }) -> [ServingRoute] {
+        [
+            ServingRoute(.post, "/push") { try await respond($0, observe) { await push($0, deadline: $1) } },
+            ServingRoute(.post, "/write-to-online-store") {
+                try await respond($0, observe) { await write($0, deadline: $1) }
+            },
+            ServingRoute(.post, "/materialize") { try await respond($0, observe) { body, _ in materialize(body) } },
+            ServingRoute(.post, "/materialize-incremental") {
+                try await respond($0, observe) { body, _ in materialize(body) }
+            },
+        ]
+    }
+
+    private func respond(
+        _ request: Request, _ observe: @Sendable (WriteCounts) -> Void,
+        _ answer: (ByteBuffer, ContinuousClock.Instant) async -> Answer
+    ) async throws -> Response {
+        let start = ContinuousClock.now
+        let header = HTTPField.Name(RequestHeaders.timeout).flatMap { request.headers[$0] }
+        let answered: Answer
+        do {
+            let asked = try RequestHeaders.timeoutMilliseconds(header).map { Duration.milliseconds($0) }
+            if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.bodyBytes {
+                throw RequestFields.tooLarge(limits)
+            }
+            var body = ByteBuffer()
+            for try await part in request.body {
+                guard body.readableBytes + part.readableBytes <= limits.bodyBytes else {
+                    throw RequestFields.tooLarge(limits)
+                }
+                body.writeImmutableBuffer(part)
+            }
+            answered = await answer(body, start + min(asked ?? timeout, maximumTimeout))
+        } catch let error as WireError {
+            answered = Self.answer(ErrorBody.feast(error, request: ByteBuffer()))
+        }
+        if let counts = answered.counts { observe(counts) }
+        var headers: HTTPFields = [:]
+        if answered.body.readableBytes > 0 { headers[.contentType] = ErrorBody.feastType }
+        if let seconds = answered.retryAfterSeconds { headers[.retryAfter] = "\(seconds)" }
+        return Response(
+            status: .init(code: answered.status), headers: headers, body: ResponseBody(byteBuffer: answered.body))
+    }
+
+    // MARK: Routes
+
+    /// `/push`: a view's name is the name of its push source. 200 without a body.
+    package func push(_ body: ByteBuffer, deadline: ContinuousClock.Instant) async -> Answer {
+        let request: WriteRequestBody
+        do throws(WireError) {
+            request = try WriteParser.push(body, limits: limits)
+        } catch {
+            return Self.answer(ErrorBody.feast(error, request: body))
+        }
+        switch request.destination {
+        case "online": break
+        case "offline", "online_and_offline":
+            return Self.answer(
+                FeastFault(
+                    status: 400,
+                    message: "a push to \(request.destination) is not done here: the source of the view is the offline "
+                        + "store; write there, and push to online"))
+        default:
+            return Self.answer(
+                FeastFault(
+                    status: 400,
+                    message: "\(request.destination) is not a supported push format. Please specify one of these "
+                        + "['online', 'offline', 'online_and_offline']."))
+        }
+        return await write(request, of: body, deadline, success: "") { name, known in
+            .pushSourceNotFound(name, hint: known.isEmpty ? "" : String(Nearest.hint(name, among: known).dropFirst()))
+        }
+    }
+
+    /// `/write-to-online-store`: 200 with the body `null`.
+    package func write(_ body: ByteBuffer, deadline: ContinuousClock.Instant) async -> Answer {
+        let request: WriteRequestBody
+        do throws(WireError) {
+            request = try WriteParser.write(body, limits: limits)
+        } catch {
+            return Self.answer(ErrorBody.feast(error, request: body))
+        }
+        return await write(request, of: body, deadline, success: "null") { [project] name, known in
+            .viewNotFound(name, project: project, hint: Nearest.hint(name, among: known))
+        }
+    }
+
+    /// `/materialize` and `/materialize-incremental`: 501.
+    package func materialize(_ body: ByteBuffer) -> Answer {
+        Self.answer(
+            FeastFault(
+                status: 501,
+                message:
+                    "views are materialized by `tidemark sync`, each in its own interval; `tidemark sync --once VIEW` "
+                    + "runs one now"))
+    }
+
+    private func write(
+        _ request: WriteRequestBody, of body: ByteBuffer, _ deadline: ContinuousClock.Instant, success: String,
+        unknown: (String, [String]) -> FeastFault
+    ) async -> Answer {
+        do throws(WriteFault) {
+            let counts = try await writer.write(
+                request, of: body, limits: limits, now: Self.wallMicroseconds(), deadline: deadline)
+            return Answer(status: 200, body: ByteBuffer(string: success), counts: counts)
+        } catch {
+            switch error {
+            case .noView(let name, let known): return Self.answer(unknown(name, known))
+            case .request(let error): return Self.answer(ErrorBody.feast(error, request: body))
+            case .refused(let text): return Self.answer(FeastFault(status: 409, message: text))
+            case .overloaded: return Self.failure(.overloaded, "too many writes are under way", retryAfter: 1)
+            case .deadlineExceeded:
+                return Self.failure(
+                    .deadlineExceeded, "the time was over before all rows were written; push them again")
+            case .store(let error): return Self.failure(error)
+            }
+        }
+    }
+
+    // MARK: Answers
+
+    private static func answer(_ answer: ErrorAnswer) -> Answer {
+        Answer(status: answer.status, body: answer.body)
+    }
+
+    private static func answer(_ fault: FeastFault) -> Answer {
+        answer(ErrorBody.feast(fault))
+    }
+
+    private static func failure(_ problem: Problem, _ detail: String, retryAfter: Int? = nil) -> Answer {
+        var answer = answer(ErrorBody.feast(problem, detail))
+        answer.retryAfterSeconds = retryAfter
+        return answer
+    }
+
+    /// What a store says goes to the log of the sync, not to callers.
+    private static func failure(_ error: StoreError) -> Answer {
+        switch error.code {
+        case .deadlineExceeded: failure(.deadlineExceeded, "the store did not answer in time; push the rows again")
+        case .tooLarge: failure(.limitExceeded, "\(error.message)")
+        default: failure(.unavailable, "\(error.message)", retryAfter: 1)
+        }
+    }
+
+    private static func wallMicroseconds() -> Int64 {
+        var time = timespec()
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+    }
+}
