@@ -32,6 +32,7 @@ package enum MetricName {
     package static let lookupDurationSeconds = "tidemark_lookup_duration_seconds"
     package static let lookupValues = "tidemark_lookup_values_total"
     package static let httpRequests = "tidemark_http_requests_total"
+    package static let grpcRequests = "tidemark_grpc_requests_total"
     package static let httpInFlight = "tidemark_http_requests_in_flight"
     package static let httpConnections = "tidemark_http_connections"
     package static let lookupPlansCompiled = "tidemark_lookup_plans_compiled_total"

@@ -6,6 +6,9 @@ extension CounterMetric {
     package static let httpRequests = CounterMetric(
         MetricName.httpRequests, help: "HTTP requests that were answered, by class of status.",
         labels: ["route", "status"])
+    package static let grpcRequests = CounterMetric(
+        MetricName.grpcRequests, help: "gRPC calls that were answered, health apart, by status code.",
+        labels: ["method", "code"])
     package static let lookupPlansCompiled = CounterMetric(
         MetricName.lookupPlansCompiled, help: "Feature lists that were compiled because no event loop's cache had them."
     )

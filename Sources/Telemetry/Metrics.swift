@@ -102,7 +102,7 @@ extension MetricFamily {
         let counters: [CounterMetric] = [
             .syncRows, .syncRuns, .contractViolations, .contractBreaches, .sweepRows, .leaseLost, .historyBreaks,
             .retries, .storeErrors, .sourceErrors, .logLinesDropped, .seriesRefused, .lookupValues, .httpRequests,
-            .lookupPlansCompiled, .adminRequests,
+            .grpcRequests, .lookupPlansCompiled, .adminRequests,
         ]
         let gauges: [GaugeMetric] = [
             .syncLagSeconds, .syncLagRows, .syncIntervalSeconds, .newestEventTimestampSeconds,

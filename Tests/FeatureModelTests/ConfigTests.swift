@@ -115,7 +115,8 @@ import Testing
             serve: {http: 0.0.0.0:6566, grpc: 0.0.0.0:6568, timeout: 50ms, max_in_flight: adaptive}
             admin: {http: 127.0.0.1:6567, tokens: [{name: ops, sha256: env:TIDEMARK_ADMIN_TOKEN_SHA256, scopes: [operate]}]}
             """)
-        #expect(config.uninterpreted == ["serve.grpc"])
+        #expect(config.uninterpreted.isEmpty)
+        #expect(config.serve.grpc == NetworkAddress(host: "0.0.0.0", port: 6_568))
         #expect(config.sources.map(\.name) == ["shop"])
     }
 

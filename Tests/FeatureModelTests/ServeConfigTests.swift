@@ -37,6 +37,7 @@ import Testing
     @Test func everyKeyIsRead() throws {
         let serve = try parse(Self.right).serve
         #expect(serve.http == NetworkAddress(host: "127.0.0.1", port: 7_000))
+        #expect(serve.grpc == NetworkAddress(host: "127.0.0.1", port: 7_001))
         #expect(serve.threads == 3)
         #expect(serve.timeout == .milliseconds(20))
         #expect(serve.maximumTimeout == .seconds(2))
@@ -57,7 +58,7 @@ import Testing
         #expect(serve.feastStatuses == .feast)
         #expect(serve.breaker.failures == 7)
         #expect(serve.breaker.open == .seconds(3))
-        #expect(try parse(Self.right).uninterpreted == ["serve.grpc"])
+        #expect(try parse(Self.right).uninterpreted.isEmpty)
     }
 
     @Test func defaultsStandInForWhatIsNotSaid() throws {

@@ -60,7 +60,7 @@ import Testing
             registry.counter(.seriesRefused, ["x"]), metrics.violations(feature: "f", rule: "min"),
             registry.counter(.lookupValues, ["v", "PRESENT"]), registry.counter(.httpRequests, ["/v1/lookup", "2xx"]),
             registry.counter(.lookupPlansCompiled), registry.counter(.admissionRefusals, ["limit"]),
-            registry.counter(.configReloads, ["taken"]),
+            registry.counter(.configReloads, ["taken"]), registry.counter(.grpcRequests, ["s/M", "OK"]),
         ] {
             counter.add()
         }

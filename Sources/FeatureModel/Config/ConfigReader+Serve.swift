@@ -7,6 +7,7 @@ extension ConfigReader {
         return ServeConfig(
             http: node?["http"]?.text.flatMap(NetworkAddress.init(spelling:))
                 ?? NetworkAddress(host: "0.0.0.0", port: 6_566),
+            grpc: node?["grpc"]?.text.flatMap(NetworkAddress.init(spelling:)),
             threads: node?["threads"]?.integer.map(Int.init), timeout: timeout,
             maximumTimeout: node?["max_timeout"]?.duration ?? max(.seconds(10), timeout),
             maximumInFlight: node?["max_in_flight"]?.integer.map { .fixed(Int($0)) } ?? .adaptive,

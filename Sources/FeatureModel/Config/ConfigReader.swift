@@ -67,7 +67,6 @@ struct ConfigReader {
 
     private static func uninterpreted(_ root: YAMLNode) -> [String] {
         root.entries.map(\.key).filter(ConfigShape.uninterpreted.contains)
-            + (root["serve"]?["grpc"] == nil ? [] : ["serve.grpc"])
     }
 
     // MARK: Store and sources

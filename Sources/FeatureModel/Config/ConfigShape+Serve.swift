@@ -4,7 +4,9 @@ extension ConfigShape {
         fields: [
             Field(
                 "http", .text(address), "Where HTTP is served. Port 0 takes a free one.", default: "0.0.0.0:6566"),
-            Field("grpc", .text(address), "Where gRPC is to be served. Accepted and not interpreted in this release."),
+            Field(
+                "grpc", .text(address), "Where gRPC is served, as in 0.0.0.0:6568. Port 0 takes a free one.",
+                default: "nowhere"),
             Field("threads", .integer(1...256), "How many event loops serve.", default: "one a core"),
             Field(
                 "timeout", .duration(.milliseconds(1)...(.minutes(1))),

@@ -18,6 +18,8 @@ package struct ServeConfig: Hashable, Sendable {
 
     /// Where HTTP is served. Port 0 takes a free one.
     package let http: NetworkAddress
+    /// Where gRPC is served; `nil` for nowhere. Port 0 takes a free one.
+    package let grpc: NetworkAddress?
     /// How many event loops serve; `nil` for one a core.
     package let threads: Int?
     /// The time a request has that brings no deadline of its own.

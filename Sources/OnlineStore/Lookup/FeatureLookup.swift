@@ -12,15 +12,22 @@ package struct FeatureLookup: Sendable {
     /// Reads the rows of a request. A view that can't be read is a failure in the rows, not an error.
     package func read(_ plan: LookupPlan, _ keys: LookupKeys) async -> PackedRows {
         var rows = PackedRows(count: keys.rowCount)
-        for (index, part) in plan.parts.enumerated() {
+        for index in plan.parts.indices {
             do {
-                let packed = try await store.read(keys.entityKeys(of: index, in: plan), in: part.space)
+                let packed = try await read(part: index, of: plan, keys)
                 for (entity, row) in packed.enumerated() { rows.set(index * keys.entityCount + entity, row) }
             } catch {
                 rows.fail(part: index, reason: "\(error)")
             }
         }
         return rows
+    }
+
+    /// Reads the rows of one view of a plan, one element for each entity.
+    package func read(
+        part: Int, of plan: LookupPlan, _ keys: LookupKeys
+    ) async throws(StoreError) -> [[UInt8]?] {
+        try await store.read(keys.entityKeys(of: part, in: plan), in: plan.parts[part].space)
     }
 
     /// Looks up every feature of the plan for every entity, as values. What fails is a status in the answer, not an error.

@@ -17,9 +17,12 @@ package struct LookupAnswer: Sendable {
     /// Views that could not be read, with the reason.
     package let failures: [String: String]
 
-    /// Reads the rows of a request. `now` is in microseconds since 1970, for ages.
-    package init(_ plan: LookupPlan, _ keys: LookupKeys, _ packed: inout PackedRows, now: Int64) {
-        packed.decode(plan, keys, now: now, keepsStale: false)
+    /// Reads the rows of a request. `now` is in microseconds since 1970, for ages. With `keepsStale` a row that is too old is
+    /// as good as any.
+    package init(
+        _ plan: LookupPlan, _ keys: LookupKeys, _ packed: inout PackedRows, now: Int64, keepsStale: Bool = false
+    ) {
+        packed.decode(plan, keys, now: now, keepsStale: keepsStale)
         features = plan.features
         rows = packed.withDecoded(keys) { rows in
             (0..<keys.entityCount).map { entity in

@@ -11,14 +11,14 @@ package final class StoreGate: Sendable {
     }
 
     /// `nil` when the store is not to be called now.
-    func admit() -> Breaker.Permit? {
+    package func admit() -> Breaker.Permit? {
         let now = ContinuousClock.now
         guard case .pass(let permit) = breaker.withLock({ $0.admit(at: now) }) else { return nil }
         return permit
     }
 
     /// What became of an admitted call.
-    func finished(_ permit: Breaker.Permit, _ outcome: Breaker.Outcome) {
+    package func finished(_ permit: Breaker.Permit, _ outcome: Breaker.Outcome) {
         let now = ContinuousClock.now
         breaker.withLock { $0.finished(permit, outcome, at: now) }
     }

@@ -1,5 +1,5 @@
 import NIOCore
-import OnlineStore
+package import OnlineStore
 package import Telemetry
 
 /// The route label of an HTTP request.
@@ -102,7 +102,7 @@ package final class ServingMetrics: Sendable {
     }
 
     /// Counts a failed call of the store.
-    func storeFailed(_ code: StoreError.Code) {
+    package func storeFailed(_ code: StoreError.Code) {
         storeErrors[code]?.add()
     }
 }

@@ -9,20 +9,24 @@ import RedisClient
 import Resilience
 import ServiceLifecycle
 import Serving
+import ServingGRPC
 import Telemetry
 import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "Serve features over HTTP until stopped.",
+        abstract: "Serve features over HTTP and gRPC until stopped.",
         discussion: """
             Answers POST /v1/lookup and Feast's POST /get-online-features from the online store, takes Feast's POST /push \
             and /write-to-online-store, and has GET /readyz, /livez, /health and /metrics beside them; GET /openapi.json \
             describes all routes. The definitions come from the store, \
             where `apply` or the first `sync` put them; a flip to another version is followed within serve.catalog_refresh.
 
-            Every request has a deadline: X-Request-Timeout-Ms, at most serve.max_timeout, or serve.timeout. What the \
+            Where serve.grpc says so, feast.serving.ServingService, tidemark.v1.FeatureService and grpc.health.v1.Health are \
+            served over gRPC; schemas/proto has their definitions.
+
+            Every request has a deadline: X-Request-Timeout-Ms or grpc-timeout, at most serve.max_timeout, or serve.timeout. What the \
             store doesn't deliver by then is FAILED in the answer, which says so under `degraded`; it is never late. While \
             the store is down the daemon stays ready and says that it is degraded.
 
@@ -47,10 +51,13 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(name: .long, help: "HOST:PORT to listen on, in place of serve.http; port 0 takes a free one.")
     var http: String?
 
+    @Option(name: .long, help: "HOST:PORT to serve gRPC on, in place of serve.grpc; port 0 takes a free one.")
+    var grpc: String?
+
     func run() async throws {
         let project: ServingProject
         do {
-            project = try ServingProject.load(configPath: global.config ?? root.global.config, http: http)
+            project = try ServingProject.load(configPath: global.config ?? root.global.config, http: http, grpc: grpc)
         } catch {
             Console.error("\(error)")
             throw Ending.usage
@@ -88,10 +95,18 @@ struct ServeCommand: AsyncParsableCommand {
             let reloader = Self.reloader(project, serving, watcher, hangups, admin)
             var services: [any Service] = [watcher, reloader, HangupSignal(hangup)]
             if let admin { services.append(admin.listener(project, serving, store, reloader)) }
-            try await run(services + [daemon, DrainNotice(serving)], project)
+            services += [daemon] + Self.grpcDaemon(project, serving, store)
+            try await run(services + [DrainNotice(serving)], project)
         } catch let error as AdminListenError {
             await store.close()
             Console.error(error.description)
+            throw Ending.failed
+        } catch let error as GRPCDaemon.ListenError {
+            await store.close()
+            Console.error(
+                error.errnoCode == EADDRINUSE
+                    ? "\(error.address) is taken by another process; stop that one, or set serve.grpc or --grpc"
+                    : error.description)
             throw Ending.failed
         } catch let error as IOError where error.errnoCode == EADDRINUSE {
             await store.close()
@@ -106,6 +121,21 @@ struct ServeCommand: AsyncParsableCommand {
         }
         await store.close()
         logger.info("the serving daemon ended")
+    }
+
+    /// The listener of gRPC, where there is to be one.
+    private static func grpcDaemon(
+        _ project: ServingProject, _ serving: ServingContext, _ store: some OnlineStore
+    ) -> [any Service] {
+        guard let address = project.grpc else { return [] }
+        let settings = GRPCSettings(project.settings, address: address)
+        let (name, logger) = (project.config.project, project.logger)
+        return [
+            GRPCDaemon(serving, store: store, settings: settings, version: Tidemark.version) { address in
+                print("tidemark serves \(name) over gRPC on \(address)")
+                logger.info("the gRPC listener listens", metadata: ["address": "\(address)", "project": "\(name)"])
+            }
+        ]
     }
 
     private static func breaker(_ config: ServeConfig) -> Breaker.Configuration {
@@ -137,7 +167,9 @@ struct ServeCommand: AsyncParsableCommand {
             services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: project.logger)
         let serve = project.config.serve
-        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain + .seconds(5)
+        // Listeners are shut down one after the other.
+        let listeners = project.grpc == nil ? 1 : 2
+        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain * listeners + .seconds(5)
         configuration.maximumCancellationDuration = .seconds(5)
         try await ServiceGroup(configuration: configuration).run()
     }
@@ -150,6 +182,8 @@ struct ServingProject: Sendable {
     /// What `config` was parsed from.
     let text: [UInt8]
     let settings: ServerSettings
+    /// Where gRPC is served; `nil` for nowhere.
+    let grpc: NetworkAddress?
     /// Of the config's text, 16 hex digits.
     let hash: String
     let logger: Logger
@@ -157,7 +191,7 @@ struct ServingProject: Sendable {
     let registry: MetricRegistry
 
     /// Reads the config. Errors are in words, one a line.
-    static func load(configPath given: String?, http: String?) throws -> ServingProject {
+    static func load(configPath given: String?, http: String?, grpc: String?) throws -> ServingProject {
         let path = given ?? ProcessInfo.processInfo.environment["TIDEMARK_CONFIG"] ?? "tidemark.yaml"
         let text = try ConfigFiles.read(path, what: "the config file")
         let config = try Config.parse(file: path, text: text)
@@ -168,12 +202,20 @@ struct ServingProject: Sendable {
             }
             settings.address = address
         }
+        var grpcAddress = config.serve.grpc
+        if let grpc {
+            guard let address = NetworkAddress(spelling: grpc) else {
+                throw UsageError("--grpc \(grpc): expected HOST:PORT, such as 127.0.0.1:6568")
+            }
+            grpcAddress = address
+        }
         let registry = MetricRegistry()
         ProcessMetrics.install(in: registry)
         registry.setInfo(.build, [Tidemark.version])
         let sink = ProcessLog.makeSink(config.telemetry, registry)
         return ServingProject(
-            configPath: path, config: config, text: text, settings: settings, hash: ConfigReloader.hash(text),
+            configPath: path, config: config, text: text, settings: settings, grpc: grpcAddress,
+            hash: ConfigReloader.hash(text),
             logger: ProcessLog.makeLogger(sink), sink: sink, registry: registry)
     }
 }

@@ -1,0 +1,89 @@
+import GRPCCore
+import NIOCore
+import Resilience
+import Serving
+import Telemetry
+
+/// What every call passes but those of health: a limit of calls under way, a deadline, and a count of how it ended.
+final class CallGuard: Sendable {
+    private let serving: ServingContext
+
+    init(_ serving: ServingContext) {
+        self.serving = serving
+    }
+
+    /// Reads the one message of a call and answers it, all before its deadline. `answer` gets the message and the instant by
+    /// which it must be done.
+    func unary<Input: Sendable, Output: Sendable>(
+        _ request: StreamingServerRequest<Input>, _ context: ServerContext,
+        _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
+    ) async throws -> StreamingServerResponse<Output> {
+        let method = context.descriptor.fullyQualifiedMethod
+        do {
+            let output = try await bounded(request, answer)
+            count(method, "OK")
+            return StreamingServerResponse(single: ServerResponse(message: output))
+        } catch let error as RPCError {
+            count(method, error.codeName)
+            throw error
+        } catch is CancellationError {
+            count(method, RPCError.name(.cancelled))
+            throw RPCError(code: .cancelled, message: "the call was cancelled")
+        } catch {
+            count(method, RPCError.name(.internalError))
+            throw RPCError(code: .internalError, message: "the call could not be answered")
+        }
+    }
+
+    private func bounded<Input: Sendable, Output: Sendable>(
+        _ request: StreamingServerRequest<Input>, _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
+    ) async throws -> Output {
+        let start = ContinuousClock.now
+        let settings = serving.liveSettings
+        let asked = try CallTimeout.of(request.metadata)
+        let budget = min(asked ?? settings.timeout, settings.maximumTimeout)
+        guard budget > .zero else { throw RPCError.late }
+        guard case .admitted(let permit) = serving.admission.acquire(at: .now()) else {
+            throw RPCError(code: .unavailable, message: "there is too much to do already")
+        }
+        let time = CallTime(start: start, deadline: start + budget, isFull: budget >= settings.timeout)
+        do {
+            let output = try await raced(request, time, answer)
+            serving.admission.finished(permit, .success, at: .now())
+            return output
+        } catch {
+            let isLate = (error as? RPCError)?.code == .deadlineExceeded && time.isFull
+            serving.admission.finished(permit, isLate ? .late : .ignored, at: .now())
+            throw error
+        }
+    }
+
+    /// The answer, or DEADLINE_EXCEEDED, whichever comes first.
+    private func raced<Input: Sendable, Output: Sendable>(
+        _ request: StreamingServerRequest<Input>, _ time: CallTime,
+        _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
+    ) async throws -> Output {
+        try await withThrowingTaskGroup(of: Output?.self) { group in
+            group.addTask { try await answer(ServerRequest(stream: request).message, time) }
+            group.addTask {
+                try await Task.sleep(until: time.deadline, tolerance: .zero, clock: .continuous)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next(), let output = first else { throw RPCError.late }
+            return output
+        }
+    }
+
+    private func count(_ method: String, _ code: String) {
+        serving.metrics.registry.counter(.grpcRequests, [method, code]).add()
+    }
+}
+
+/// When a call began and when it must have ended.
+struct CallTime: Sendable {
+    let start: ContinuousClock.Instant
+    let deadline: ContinuousClock.Instant
+    /// Whether it had the usual budget or more; one with less says nothing about the store when it is late.
+    let isFull: Bool
+}

@@ -1,0 +1,39 @@
+import GRPCCore
+import OnlineStore
+
+extension RPCError {
+    /// A lookup that can't be answered as it is.
+    init(_ error: LookupError) {
+        switch error.code {
+        case .unknownFeature: self.init(code: .notFound, message: error.description)
+        case .nameCollision, .wrongRequest: self.init(code: .invalidArgument, message: error.description)
+        case .tooLarge: self.init(code: .resourceExhausted, message: error.description)
+        }
+    }
+
+    static func invalid(_ words: String) -> RPCError { RPCError(code: .invalidArgument, message: words) }
+
+    static func tooLarge(_ words: String) -> RPCError { RPCError(code: .resourceExhausted, message: words) }
+
+    /// The time of the call is over.
+    static var late: RPCError { RPCError(code: .deadlineExceeded, message: "the time of the call was over") }
+
+    /// How the code is spelled in gRPC's own documents.
+    var codeName: String { Self.name(code) }
+
+    /// How a code is spelled in gRPC's own documents.
+    static func name(_ code: RPCError.Code) -> String {
+        switch code {
+        case .cancelled: "CANCELLED"
+        case .invalidArgument: "INVALID_ARGUMENT"
+        case .deadlineExceeded: "DEADLINE_EXCEEDED"
+        case .notFound: "NOT_FOUND"
+        case .resourceExhausted: "RESOURCE_EXHAUSTED"
+        case .failedPrecondition: "FAILED_PRECONDITION"
+        case .unimplemented: "UNIMPLEMENTED"
+        case .internalError: "INTERNAL"
+        case .unavailable: "UNAVAILABLE"
+        default: "UNKNOWN"
+        }
+    }
+}
