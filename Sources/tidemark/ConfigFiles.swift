@@ -1,3 +1,5 @@
+// With gRPC linked, the compiler takes `stat` for a part of this one.
+import CoreFoundation
 import FeatureModel
 import Foundation
 import Glibc
