@@ -40,7 +40,10 @@ package struct RowFlags: OptionSet, Sendable {
     /// time.
     package static let pushed = RowFlags(rawValue: 8)
 
-    static let known: RowFlags = [.tombstone, .eventTime, .compressed, .pushed]
+    private static let known: RowFlags = [.tombstone, .eventTime, .compressed, .pushed]
+
+    /// Whether a row can have them: all are known, and nothing is pushed without an event time.
+    var isPossible: Bool { isSubset(of: .known) && (!contains(.pushed) || contains(.eventTime)) }
 
     /// What tells rows of one order and payload apart.
     package var content: RowFlags { subtracting(.pushed) }
@@ -77,7 +80,7 @@ package struct RowHeader: Sendable, Equatable {
             throw RowCodecError(.unknownFormat, "the row is of an unknown format")
         }
         flags = RowFlags(rawValue: bytes[0] & 15)
-        guard flags.isSubset(of: .known), !flags.contains(.pushed) || flags.contains(.eventTime) else {
+        guard flags.isPossible else {
             throw RowCodecError(.unknownFormat, "the row has unknown flags")
         }
         guard bytes.count <= RowFormat.maximumRowBytes else { throw RowCodecError(.tooLarge, "the row is too long") }

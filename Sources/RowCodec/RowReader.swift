@@ -59,7 +59,7 @@ package final class RowReader: Sendable {
         guard row.count >= RowFormat.minimumRowBytes, row.count <= RowFormat.maximumRowBytes else { return nil }
         let first = unsafe row[0]
         let flags = RowFlags(rawValue: first & 15)
-        guard first >> 4 == RowFormat.version, flags.isSubset(of: .known) else { return nil }
+        guard first >> 4 == RowFormat.version, flags.isPossible else { return nil }
         var checkOffset = RowFormat.eventTimeOffset
         var eventTime: Int64?
         if flags.contains(.eventTime) {

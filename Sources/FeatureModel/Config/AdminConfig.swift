@@ -87,6 +87,7 @@ extension TokenHash: CustomStringConvertible, CustomReflectable {
         }
     }
 
+    /// Shows nothing: what holds secrets is not reflected.
     package var customMirror: Mirror { Mirror(self, children: []) }
 }
 

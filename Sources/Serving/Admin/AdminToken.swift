@@ -91,5 +91,6 @@ package struct TokenTable: Sendable {
 extension TokenTable: CustomStringConvertible, CustomReflectable {
     /// Names, and nothing of the hashes.
     package var description: String { principals.map(\.name).joined(separator: ", ") }
+    /// Shows who there is, without hashes.
     package var customMirror: Mirror { Mirror(self, children: ["principals": principals]) }
 }

@@ -52,6 +52,7 @@ struct HealthRoutes {
 package struct Readiness: Sendable, Hashable {
     /// One thing that was looked at.
     package struct Check: Sendable, Hashable {
+        /// How well it stands.
         package enum Grade: Sendable, Hashable {
             case good
             /// Answers are degraded, and there is nobody better to send traffic to.

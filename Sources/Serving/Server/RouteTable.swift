@@ -4,6 +4,7 @@ import NIOCore
 
 /// A route of the router.
 package struct ServingRoute: Sendable {
+    /// What answers a request.
     package typealias Handler = @Sendable (Request) async throws -> Response
 
     package let method: HTTPRequest.Method
@@ -20,6 +21,7 @@ package struct ServingRoute: Sendable {
 /// Finds the route of a request by its whole path. HEAD is answered as GET without the body, OPTIONS with what is allowed, an
 /// unknown path with 404, a method that a path doesn't have with 405.
 package struct RouteTable: HTTPResponder {
+    /// What a request carries along.
     package typealias Context = BasicRequestContext
 
     private let routes: [String: [(method: HTTPRequest.Method, handler: ServingRoute.Handler)]]
@@ -35,6 +37,7 @@ package struct RouteTable: HTTPResponder {
         self.routes = table
     }
 
+    /// Answers by the route, or with 404 or 405.
     package func respond(to request: Request, context: BasicRequestContext) async throws -> Response {
         guard let methods = routes[request.uri.path] else {
             return ErrorBody.problem(.notFound, "there is no route \(request.uri.path.prefix(100))").response()
