@@ -146,18 +146,13 @@ package struct SyncEngine: Sendable {
         _ sweepUntil: ContinuousClock.Instant?, _ entry: inout LedgerEntry
     ) async throws -> LedgerEntry {
         let (state, isNew) = try await startingState(view, version.number, reader, session)
-        var pass = ViewPass(
+        let pass = ViewPass(
             view: view, version: version.number, reader: reader, session: session, state: state, context: context)
         defer { entry = pass.ledger }
         // Before any row: should this process die, the next one has to follow the changes from this start on, or it
         // would never learn of what was deleted meanwhile.
         if isNew { try await pass.mark() }
-        do {
-            try await pass.run(sweepUntil: sweepUntil)
-        } catch let error as ExtractionError where error.code == .historyBroken {
-            pass = try await startOver(pass, because: "\(error.message): \(error.detail)")
-            try await pass.run(sweepUntil: sweepUntil)
-        }
+        try await run(pass, sweepUntil)
         try await finishVersion(view, version, pass)
         await report(view, version, pass, reader)
         return pass.ledger
@@ -201,16 +196,22 @@ package struct SyncEngine: Sendable {
         return (state, true)
     }
 
-    /// A pass that loads everything anew, in place of one whose changes are gone from the source.
-    private func startOver(_ broken: ViewPass, because text: String) async throws -> ViewPass {
-        var state = broken.state
-        let history = try await broken.reader.history()
-        try await rewind(&state, broken.view, broken.space.version, broken.reader, history, because: text)
-        let pass = ViewPass(
-            view: broken.view, version: broken.space.version, reader: broken.reader, session: broken.session,
-            state: state, context: context)
+    /// Runs a pass, and once more from the beginning when the source has forgotten the changes behind its cursor.
+    private func run(_ pass: ViewPass, _ sweepUntil: ContinuousClock.Instant?) async throws {
+        var breakage: ExtractionError?
+        do {
+            try await pass.run(sweepUntil: sweepUntil)
+        } catch let error as ExtractionError {
+            guard error.code == .historyBroken else { throw error }
+            breakage = error
+        }
+        guard let breakage else { return }
+        let history = try await pass.reader.history()
+        try await rewind(
+            &pass.state, pass.view, pass.space.version, pass.reader, history,
+            because: "\(breakage.message): \(breakage.detail)")
         try await pass.mark()
-        return pass
+        try await pass.run(sweepUntil: sweepUntil)
     }
 
     private func rewind(
