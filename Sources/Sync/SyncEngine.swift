@@ -177,6 +177,9 @@ package struct SyncEngine: Sendable {
     }
 
     /// Where the pass goes on, and whether that is a beginning which isn't marked yet.
+    ///
+    /// Kept out of line: the optimiser of Swift 6.3.1 crashes on its caller otherwise.
+    @inline(never)
     private func startingState(
         _ view: FeatureView, _ version: Int, _ reader: any ViewReader, _ session: any StoreSession
     ) async throws -> (state: MarkerState, isNew: Bool) {
