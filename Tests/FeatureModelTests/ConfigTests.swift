@@ -34,7 +34,7 @@ import Testing
           shutdown: 15s
         telemetry: {log_level: debug, log_format: json}
         serve: {http: "[::1]:80"}
-        admin: {http: "127.0.0.1:6567", anything: [1, 2]}
+        admin: {http: "127.0.0.1:6567"}
         models: {}
         """
 

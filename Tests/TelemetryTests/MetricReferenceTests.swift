@@ -61,6 +61,7 @@ import Testing
             registry.counter(.lookupValues, ["v", "PRESENT"]), registry.counter(.httpRequests, ["/v1/lookup", "2xx"]),
             registry.counter(.lookupPlansCompiled), registry.counter(.admissionRefusals, ["limit"]),
             registry.counter(.configReloads, ["taken"]), registry.counter(.grpcRequests, ["s/M", "OK"]),
+            registry.counter(.adminRequests, ["/admin/v1/status", "ok"]),
         ] {
             counter.add()
         }
