@@ -174,13 +174,14 @@ package actor ConfigReloader: Service {
         refused = nil
         let hash = Self.hash(text)
         let waiting = ConfigChange.waitingForRestart(from: started, to: config)
+        // Who sees the generation finds its config in force.
+        apply(config)
         let generation = shared.withLock { shared in
             shared.config = config
             shared.status = Status(
                 hash: hash, generation: shared.status.generation + 1, problem: nil, waitingForRestart: waiting)
             return shared.status.generation
         }
-        apply(config)
         registry.setInfo(.config, [hash])
         registry.gauge(.configGeneration).set(Double(generation))
         registry.gauge(.configWaitsForRestart).set(!waiting.isEmpty)
