@@ -110,9 +110,6 @@ let package = Package(
             ],
             swiftSettings: [.swiftLanguageMode(.v6)]),
         room(
-            "FeastRows",
-            ["FeatureModel", "ServingProtos", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
-        room(
             "ServingGRPC",
             [
                 "FeatureModel", "OnlineStore", "Resilience", "Serving", "ServingProtos", "Telemetry",
@@ -177,12 +174,6 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio),
-        tests(
-            "FeastRowsTests",
-            [
-                "FeastRows", "FeatureModel", "ServingProtos",
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-            ]),
         tests(
             "ServingGRPCTests",
             [
