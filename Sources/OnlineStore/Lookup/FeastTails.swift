@@ -57,16 +57,16 @@ struct FeastTails {
 
     /// The tail of a column all of whose values are PRESENT.
     @inline(__always)
-    func write(_ part: Int, _ cursor: inout JSONCursor) { write(from: places[part + 1].statuses, part, &cursor) }
+    func write(_ part: Int, _ cursor: inout JSONWriter) { write(from: places[part + 1].statuses, part, &cursor) }
 
     /// The timestamps of a column, behind its statuses.
     @inline(__always)
-    func writeTimestamps(_ part: Int, _ cursor: inout JSONCursor) {
+    func writeTimestamps(_ part: Int, _ cursor: inout JSONWriter) {
         write(from: places[part + 1].timestamps, part, &cursor)
     }
 
     @inline(__always)
-    private func write(from start: Int, _ part: Int, _ cursor: inout JSONCursor) {
+    private func write(from start: Int, _ part: Int, _ cursor: inout JSONWriter) {
         let end = places[part + 1].end
         unsafe bytes.withUnsafeBytes { unsafe cursor.raw(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
     }

@@ -67,18 +67,18 @@ package struct JSONBytes {
         raw("]")
     }
 
-    private mutating func write(_ bound: Int, _ body: (inout JSONCursor) -> Void) {
+    private mutating func write(_ bound: Int, _ body: (inout JSONWriter) -> Void) {
         Self.write(bound, to: &bytes, body)
     }
 
     /// Appends at most `bound` bytes, as many as `body` writes.
     @inline(__always)
-    static func write(_ bound: Int, to bytes: inout [UInt8], _ body: (inout JSONCursor) -> Void) {
+    static func write(_ bound: Int, to bytes: inout [UInt8], _ body: (inout JSONWriter) -> Void) {
         bytes.append(addingCapacity: bound) { output in
             _ = unsafe output.withUnsafeMutableBufferPointer { buffer, count in
                 let room = unsafe UnsafeMutableRawBufferPointer(
                     rebasing: UnsafeMutableRawBufferPointer(buffer)[count...])
-                var cursor = unsafe JSONCursor(room)
+                var cursor = unsafe JSONWriter(room)
                 body(&cursor)
                 count += unsafe cursor.count(from: room)
             }

@@ -92,7 +92,7 @@ extension LookupEncoder {
         }
     }
 
-    private static func key(_ values: EntityColumns.Values, _ entity: Int, _ cursor: inout JSONCursor) {
+    private static func key(_ values: EntityColumns.Values, _ entity: Int, _ cursor: inout JSONWriter) {
         switch values {
         case .none: break
         case .integers(let numbers): cursor.integer(numbers[entity])
@@ -138,7 +138,7 @@ private struct FeastColumns {
     }
 
     @inline(__always)
-    func write(_ index: Int, _ cursor: inout JSONCursor) {
+    func write(_ index: Int, _ cursor: inout JSONWriter) {
         let column = plan.columns[index]
         cursor.raw("{\"values\":[")
         if tails.isWhole[Int(column.part)] {
@@ -154,7 +154,7 @@ private struct FeastColumns {
         }
     }
 
-    private func wholeValues(_ column: LookupPlan.Column, _ cursor: inout JSONCursor) {
+    private func wholeValues(_ column: LookupPlan.Column, _ cursor: inout JSONWriter) {
         var place = column.start(rows.entityCount)
         for _ in 0..<rows.entityCount {
             LookupEncoder.value(rows.word(place), column, rows, isFeast: true, &cursor)
@@ -163,7 +163,7 @@ private struct FeastColumns {
         }
     }
 
-    private func values(_ column: LookupPlan.Column, _ index: Int, _ cursor: inout JSONCursor) {
+    private func values(_ column: LookupPlan.Column, _ index: Int, _ cursor: inout JSONWriter) {
         var place = column.start(rows.entityCount)
         for _ in 0..<rows.entityCount {
             switch rows.mark(place) {
@@ -176,7 +176,7 @@ private struct FeastColumns {
         }
     }
 
-    private func writeStatuses(_ column: LookupPlan.Column, _ cursor: inout JSONCursor) {
+    private func writeStatuses(_ column: LookupPlan.Column, _ cursor: inout JSONWriter) {
         cursor.raw("],\"statuses\":[")
         var place = column.start(rows.entityCount)
         for _ in 0..<rows.entityCount {
@@ -187,7 +187,7 @@ private struct FeastColumns {
     }
 
     @inline(__always)
-    private func status(_ mark: UInt8, _ cursor: inout JSONCursor) {
+    private func status(_ mark: UInt8, _ cursor: inout JSONWriter) {
         switch mark {
         case ValueMark.present, ValueMark.defaulted: cursor.raw("\"PRESENT\",")
         case ValueMark.failed: cursor.raw("\"INVALID\",")

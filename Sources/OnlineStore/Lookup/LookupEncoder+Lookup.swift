@@ -86,7 +86,7 @@ private struct LookupRows {
     }
 
     /// Rows with a comma behind each.
-    func write(_ entities: Range<Int>, _ cursor: inout JSONCursor) {
+    func write(_ entities: Range<Int>, _ cursor: inout JSONWriter) {
         let list = plan.columns
         let columns = list.span
         for entity in entities {
@@ -108,7 +108,7 @@ private struct LookupRows {
         }
     }
 
-    private func values(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONCursor) {
+    private func values(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONWriter) {
         for index in columns.indices {
             let column = columns[index]
             let place = place(column, entity)
@@ -121,7 +121,7 @@ private struct LookupRows {
         }
     }
 
-    private func statuses(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONCursor) {
+    private func statuses(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONWriter) {
         cursor.raw(",\"statuses\":[")
         for index in columns.indices {
             switch rows.mark(place(columns[index], entity)) {
@@ -136,7 +136,7 @@ private struct LookupRows {
         cursor.endList()
     }
 
-    private func writeAges(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONCursor) {
+    private func writeAges(_ entity: Int, _ columns: Span<LookupPlan.Column>, _ cursor: inout JSONWriter) {
         cursor.raw(",\"ages\":[")
         for index in columns.indices {
             let facts = rows.facts(Int(columns[index].part), entity)

@@ -10,13 +10,13 @@ package enum LookupEncoder {
     /// Writes at most `bound` bytes, as many as `body` does. `start` is where the body of the answer begins.
     @inline(__always)
     static func write(
-        _ bound: Int, into buffer: inout ByteBuffer, from start: Int, _ body: (inout JSONCursor) -> Void
+        _ bound: Int, into buffer: inout ByteBuffer, from start: Int, _ body: (inout JSONWriter) -> Void
     ) throws(LookupError) {
         guard buffer.writerIndex - start + bound <= LookupLimits.bodyBytes else {
             throw LookupError("the answer is over \(LookupLimits.bodyBytes) bytes", code: .tooLarge)
         }
         _ = unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: bound) { room in
-            var cursor = unsafe JSONCursor(room)
+            var cursor = unsafe JSONWriter(room)
             body(&cursor)
             return unsafe cursor.count(from: room)
         }
@@ -25,7 +25,7 @@ package enum LookupEncoder {
     /// Writes one value that is PRESENT.
     @inline(__always)
     static func value(
-        _ word: ValueWord, _ column: LookupPlan.Column, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
+        _ word: ValueWord, _ column: LookupPlan.Column, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONWriter
     ) {
         switch column.kind {
         case .int32, .int64: cursor.integer(word.integer)
@@ -36,7 +36,7 @@ package enum LookupEncoder {
     }
 
     private static func other(
-        _ word: ValueWord, _ column: LookupPlan.Column, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
+        _ word: ValueWord, _ column: LookupPlan.Column, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONWriter
     ) {
         switch column.kind {
         case .bool: if word.bits == 0 { cursor.raw("false") } else { cursor.raw("true") }
@@ -51,7 +51,7 @@ package enum LookupEncoder {
     }
 
     private static func list(
-        _ word: ValueWord, _ element: ScalarType, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
+        _ word: ValueWord, _ element: ScalarType, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONWriter
     ) {
         let column = LookupPlan.Column(element: element)
         var walk = rows.walk(word)
@@ -66,7 +66,7 @@ package enum LookupEncoder {
     }
 
     private static func vector(
-        _ word: ValueWord, _ dimension: Int, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONCursor
+        _ word: ValueWord, _ dimension: Int, _ rows: DecodedRows, isFeast: Bool, _ cursor: inout JSONWriter
     ) {
         cursor.byte(UInt8(ascii: "["))
         for index in 0..<dimension {

@@ -89,14 +89,14 @@ package struct LookupKeys: Sendable {
         guard rowCount > 0 else { return 0 }
         let commands = (rowCount + LookupLimits.keysPerCommand - 1) / LookupLimits.keysPerCommand
         _ = unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: commandBound(plan, commands)) { room in
-            var cursor = unsafe JSONCursor(room)
+            var cursor = unsafe JSONWriter(room)
             unsafe bytes.withUnsafeBytes { unsafe write(plan, $0, &cursor) }
             return unsafe cursor.count(from: room)
         }
         return commands
     }
 
-    private func write(_ plan: LookupPlan, _ bytes: UnsafeRawBufferPointer, _ cursor: inout JSONCursor) {
+    private func write(_ plan: LookupPlan, _ bytes: UnsafeRawBufferPointer, _ cursor: inout JSONWriter) {
         var row = 0
         var untilCommand = 0
         for part in plan.parts {

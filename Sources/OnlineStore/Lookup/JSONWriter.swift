@@ -4,7 +4,7 @@ import RowCodec
 /// Writes JSON, and commands for Redis, into memory that its owner has made large enough. `JSONBound` tells how large that is.
 ///
 /// Safe to use only with room: nothing is checked here but by assertions, which the tests run with.
-@safe struct JSONCursor {
+@safe struct JSONWriter {
     private(set) var at: UnsafeMutablePointer<UInt8>
     private let end: UnsafeMutablePointer<UInt8>
 
@@ -37,7 +37,7 @@ import RowCodec
 
     /// How many bytes stand between where an earlier cursor of the same memory was and here.
     @inline(__always)
-    func count(from earlier: JSONCursor) -> Int { unsafe at - earlier.at }
+    func count(from earlier: JSONWriter) -> Int { unsafe at - earlier.at }
 
     /// Takes back the comma behind the last element of a list.
     @inline(__always)
