@@ -1,6 +1,9 @@
 package import FeatureModel
 
-/// What operators do to the versions and watermarks of a view: the one path of command line and admin listener.
+/// What operators do to the versions, the pause and the watermarks of a view, where nothing but the store is at hand.
+///
+/// Versions and pauses are changed here alone, by command line and admin listener alike. The command line sets watermarks
+/// through the engine, which asks the source first; here only their spelling can be checked.
 ///
 /// Every change is a compare-and-swap of a control document or a fenced write of a marker, so callers in several
 /// processes come one after the other.

@@ -190,7 +190,7 @@ package struct EntityReader {
             }
             if column.type == .string {
                 text.append(bytes, to: &column.bytes)
-            } else if !Base64.decode(text, bytes, into: &column.bytes) {
+            } else if !text.appendBase64(bytes, to: &column.bytes) {
                 throw invalid(column, "not Base64", start, path())
             }
             column.ends.append(column.bytes.count)

@@ -1,4 +1,5 @@
 package import NIOCore
+import OnlineStore
 
 /// A whole answer that is an error.
 package struct ErrorAnswer: Sendable, Hashable {
@@ -22,7 +23,7 @@ package enum ErrorBody {
     package static func problem(
         status: Int, type: String, title: String, detail: String, errors: [(pointer: String, detail: String)] = []
     ) -> ByteBuffer {
-        var output = JSONOutput()
+        var output = JSONBytes()
         output.raw("{\"type\":")
         output.string(type)
         output.raw(",\"title\":")
@@ -41,7 +42,7 @@ package enum ErrorBody {
             output.raw("]")
         }
         output.raw("}")
-        return output.buffer
+        return ByteBuffer(bytes: output.bytes)
     }
 
     /// A problem of a kind that the house knows.
@@ -67,11 +68,11 @@ package enum ErrorBody {
     /// An error of one of Feast's classes: JSON in a JSON string.
     package static func feast(_ fault: FeastFault) -> ErrorAnswer {
         let inner =
-            "{\"module\": \"feast.errors\", \"class\": \(JSONOutput.asciiString(fault.name)), "
-            + "\"message\": \(JSONOutput.asciiString(fault.message))}"
-        var output = JSONOutput(capacity: 2 * inner.utf8.count)
+            "{\"module\": \"feast.errors\", \"class\": \(ascii(fault.name)), "
+            + "\"message\": \(ascii(fault.message))}"
+        var output = JSONBytes()
         output.string(inner)
-        return ErrorAnswer(status: fault.status, contentType: feastType, body: output.buffer)
+        return ErrorAnswer(status: fault.status, contentType: feastType, body: ByteBuffer(bytes: output.bytes))
     }
 
     /// A problem of a kind that the house knows, on Feast's routes.
@@ -95,7 +96,7 @@ package enum ErrorBody {
     }
 
     private static func mismatch(_ error: WireError, _ shape: WireError.Shape, _ body: ByteBuffer) -> ErrorAnswer {
-        var output = JSONOutput()
+        var output = JSONBytes()
         output.raw("{\"detail\":[{\"type\":\"\(shape.rawValue)\",\"loc\":[\"body\"")
         for step in error.path {
             output.raw(",")
@@ -105,23 +106,24 @@ package enum ErrorBody {
             }
         }
         output.raw("],\"msg\":\"\(message(shape))\",\"input\":")
-        let bytes = body.readableBytesSpan
-        if let input = error.input, input.count <= longestInput, input.upperBound <= bytes.byteCount {
-            output.raw(bytes.extracting(input))
+        if let input = error.input, input.count <= longestInput,
+            let bytes = body.viewBytes(at: body.readerIndex + input.lowerBound, length: input.count)
+        {
+            output.raw(bytes)
         } else {
             output.raw("null")
         }
         output.raw("}]}")
-        return ErrorAnswer(status: 422, contentType: feastType, body: output.buffer)
+        return ErrorAnswer(status: 422, contentType: feastType, body: ByteBuffer(bytes: output.bytes))
     }
 
     private static func unreadable(_ error: WireError) -> ErrorAnswer {
-        var output = JSONOutput()
+        var output = JSONBytes()
         output.raw("{\"detail\":[{\"type\":\"json_invalid\",\"loc\":[\"body\",\(error.offset)],")
         output.raw("\"msg\":\"JSON decode error\",\"input\":{},\"ctx\":{\"error\":")
         output.string(error.detail)
         output.raw("}}]}")
-        return ErrorAnswer(status: 422, contentType: feastType, body: output.buffer)
+        return ErrorAnswer(status: 422, contentType: feastType, body: ByteBuffer(bytes: output.bytes))
     }
 
     /// The words of pydantic 2.
@@ -134,5 +136,29 @@ package enum ErrorBody {
         case .string: "Input should be a valid string"
         case .boolean: "Input should be a valid boolean"
         }
+    }
+
+    /// A quoted string in ASCII alone, as Python's `json.dumps` writes.
+    private static func ascii(_ text: String) -> String {
+        var output = "\""
+        for unit in text.utf16 {
+            switch unit {
+            case 0x22: output += "\\\""
+            case 0x5C: output += "\\\\"
+            case 0x0A: output += "\\n"
+            case 0x0D: output += "\\r"
+            case 0x09: output += "\\t"
+            case 0x08: output += "\\b"
+            case 0x0C: output += "\\f"
+            case 0x20..<0x7F: output.unicodeScalars.append(Unicode.Scalar(UInt8(unit)))
+            default: output += escape(unit)
+            }
+        }
+        return output + "\""
+    }
+
+    private static func escape(_ unit: UInt16) -> String {
+        let digits = String(unit, radix: 16)
+        return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
     }
 }

@@ -88,7 +88,7 @@ struct FeatureValueReader {
         case .bytes:
             var plain: [UInt8] = []
             guard cursor.kind(bytes) == .string, let text = try? cursor.string(bytes),
-                Base64.decode(text, bytes, into: &plain)
+                text.appendBase64(bytes, to: &plain)
             else { throw Misfit(found: "no Base64 text") }
             return .bytes(plain)
         case .timestamp: return .timestamp(try time(&cursor, bytes, unit: .seconds))

@@ -129,14 +129,11 @@ package struct WriteRoutes: Sendable {
             let named = try WriteParser.views(body, limits: limits)
             do throws(WriteFault) {
                 let views = try await writer.requestRuns(of: named, now: Self.wallMicroseconds())
-                var output = JSONOutput()
+                var output = JSONBytes()
                 output.raw("{\"status\":\"accepted\",\"feature_views\":[")
-                for (index, view) in views.enumerated() {
-                    if index > 0 { output.raw(",") }
-                    output.string(view)
-                }
+                output.list(views) { $0.string($1) }
                 output.raw("]}")
-                return Answer(status: 202, body: output.buffer)
+                return Answer(status: 202, body: ByteBuffer(bytes: output.bytes))
             } catch {
                 return answer(error, body, viewNotFound)
             }
