@@ -40,7 +40,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
-        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -83,7 +82,15 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         room("Extraction", ["FeatureModel", "Resilience", "LocalDatabase", "CPostgres"]),
-        room("Telemetry", [.product(name: "Logging", package: "swift-log")]),
+        room(
+            "Telemetry",
+            [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         room(
             "Sync",
             [
@@ -118,7 +125,6 @@ let package = Package(
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-                .product(name: "Tracing", package: "swift-distributed-tracing"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -179,7 +185,10 @@ let package = Package(
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
-            ["FeatureModel", "Resilience", "RowCodec", "OnlineStore", "RedisClient", "LocalDatabase", "Extraction"]),
+            [
+                "FeatureModel", "Resilience", "RowCodec", "OnlineStore", "RedisClient", "LocalDatabase", "Extraction",
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ] + nio),
 
         tests("FeatureModelTests", ["FeatureModel"]),
         tests("ResilienceTests", ["Resilience"]),
@@ -195,7 +204,12 @@ let package = Package(
         tests(
             "PostgresTests", ["Extraction", "FeatureModel", "LocalDatabase"], path: "Tests/ExtractionTests/Postgres"),
         tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
-        tests("TelemetryTests", ["Telemetry"]),
+        tests(
+            "TelemetryTests",
+            [
+                "Telemetry", .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests("RecommendTests", ["Recommend", "Recall", "Ranking", "OnlineStore", "FeatureModel", "Resilience"]),

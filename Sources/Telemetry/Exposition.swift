@@ -15,7 +15,7 @@ struct Exposition {
         var samples = ""
         for (labels, series) in entry.series.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
             let pairs = zip(family.labels, labels).map { "\($0)=\"\(Self.escaped($1, quotes: true))\"" }
-            Self.append(series, of: family, pairs, to: &samples)
+            append(series, of: family, pairs, to: &samples)
         }
         guard !samples.isEmpty else { return }
         let name = familyName(family)
@@ -41,33 +41,46 @@ struct Exposition {
         kind == .info && format == .prometheus ? "gauge" : kind.rawValue
     }
 
-    private static func append(
+    private func append(
         _ series: MetricRegistry.Series, of family: MetricFamily, _ pairs: [String], to samples: inout String
     ) {
         switch series {
         case .counter(let counter):
-            samples += "\(family.name)\(braced(pairs)) \(counter.value)\n"
+            samples += "\(family.name)\(Self.braced(pairs)) \(counter.value)\n"
         case .gauge(let gauge):
             guard let value = gauge.value else { return }
-            samples += "\(family.name)\(braced(pairs)) \(spelled(value))\n"
+            samples += "\(family.name)\(Self.braced(pairs)) \(Self.spelled(value))\n"
         case .info:
-            samples += "\(family.name)\(braced(pairs)) 1\n"
+            samples += "\(family.name)\(Self.braced(pairs)) 1\n"
         case .histogram(let histogram):
             append(histogram, of: family, pairs, to: &samples)
         }
     }
 
-    private static func append(
+    private func append(
         _ histogram: Histogram, of family: MetricFamily, _ pairs: [String], to samples: inout String
     ) {
         let reading = histogram.reading
         var cumulative: UInt64 = 0
-        for (bound, count) in zip(histogram.bounds.map(\.description) + ["+Inf"], reading.counts) {
-            cumulative += count
-            samples += "\(family.name)_bucket\(braced(pairs + ["le=\"\(bound)\""])) \(cumulative)\n"
+        for (bucket, bound) in (histogram.bounds.map(\.description) + ["+Inf"]).enumerated() {
+            cumulative += reading.counts[bucket]
+            samples += "\(family.name)_bucket\(Self.braced(pairs + ["le=\"\(bound)\""])) \(cumulative)"
+            // The older format has no word for it.
+            if format == .openMetrics, bucket < reading.exemplars.count, let exemplar = reading.exemplars[bucket] {
+                samples += Self.spelled(exemplar)
+            }
+            samples += "\n"
         }
-        samples += "\(family.name)_sum\(braced(pairs)) \(spelled(reading.sum))\n"
-        samples += "\(family.name)_count\(braced(pairs)) \(cumulative)\n"
+        samples += "\(family.name)_sum\(Self.braced(pairs)) \(Self.spelled(reading.sum))\n"
+        samples += "\(family.name)_count\(Self.braced(pairs)) \(cumulative)\n"
+    }
+
+    /// 63 characters of labels, of the 128 that an exemplar may have.
+    private static func spelled(_ exemplar: Histogram.Exemplar) -> String {
+        let (seconds, milliseconds) = exemplar.milliseconds.quotientAndRemainder(dividingBy: 1_000)
+        let fraction = String(milliseconds + 1_000).dropFirst()
+        return " # {trace_id=\"\(exemplar.trace.traceID)\",span_id=\"\(exemplar.trace.spanID)\"} "
+            + "\(spelled(exemplar.value)) \(seconds).\(fraction)"
     }
 
     private static func braced(_ pairs: [String]) -> String {

@@ -54,6 +54,12 @@ package enum MetricName {
     package static let logLinesDropped = "tidemark_log_lines_dropped_total"
     package static let seriesRefused = "tidemark_metric_series_refused_total"
 
+    package static let traceSpansDropped = "tidemark_trace_spans_dropped_total"
+    package static let traceSpansExported = "tidemark_trace_spans_exported_total"
+    package static let traceExports = "tidemark_trace_exports_total"
+    package static let traceSpansWaiting = "tidemark_trace_spans_waiting"
+    package static let traceSampleRatio = "tidemark_trace_sample_ratio"
+
     package static let processCPUSeconds = "process_cpu_seconds_total"
     package static let processResidentMemoryBytes = "process_resident_memory_bytes"
     package static let processOpenFDs = "process_open_fds"

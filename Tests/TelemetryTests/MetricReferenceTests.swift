@@ -50,7 +50,8 @@ import Testing
             registry.gauge(.httpInFlight), registry.gauge(.httpConnections), registry.gauge(.servingReady),
             registry.gauge(.catalogGeneration), registry.gauge(.catalogAgeSeconds), registry.gauge(.catalogProblems),
             registry.gauge(.admissionLimit), registry.gauge(.admissionInFlight), registry.gauge(.configGeneration),
-            registry.gauge(.configWaitsForRestart),
+            registry.gauge(.configWaitsForRestart), registry.gauge(.traceSpansWaiting),
+            registry.gauge(.traceSampleRatio),
         ] {
             gauge.set(1)
         }
@@ -62,6 +63,8 @@ import Testing
             registry.counter(.lookupPlansCompiled), registry.counter(.admissionRefusals, ["limit"]),
             registry.counter(.configReloads, ["taken"]), registry.counter(.grpcRequests, ["s/M", "OK"]),
             registry.counter(.adminRequests, ["/admin/v1/status", "ok"]),
+            registry.counter(.traceSpansDropped, ["full"]), registry.counter(.traceSpansExported),
+            registry.counter(.traceExports, ["ok"]),
         ] {
             counter.add()
         }
