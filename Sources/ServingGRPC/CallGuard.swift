@@ -2,14 +2,19 @@ import GRPCCore
 import NIOCore
 import Resilience
 import Serving
+import Synchronization
 import Telemetry
 
 /// What every call passes but those of health: a limit of calls under way, a deadline, and a count of how it ended.
 final class CallGuard: Sendable {
     private let serving: ServingContext
+    private let spans: SpanBuffer
+    private let log: Mutex<RequestLog>
 
     init(_ serving: ServingContext) {
         self.serving = serving
+        spans = serving.tracer.makeBuffer()
+        log = Mutex(RequestLog(serving.logger))
     }
 
     /// Reads the one message of a call and answers it, all before its deadline. `answer` gets the message and the instant by
@@ -19,24 +24,48 @@ final class CallGuard: Sendable {
         _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
     ) async throws -> StreamingServerResponse<Output> {
         let method = context.descriptor.fullyQualifiedMethod
+        let start = NIODeadline.now()
+        let caller = CallTrace(request.metadata)
+        let span = caller.begin(in: spans, context.descriptor, at: start)
         do {
-            let output = try await bounded(request, answer)
-            count(method, "OK")
-            return StreamingServerResponse(single: ServerResponse(message: output))
+            let output = try await bounded(request, span, answer)
+            ended(method, .ok, caller, span, start)
+            return StreamingServerResponse(single: ServerResponse(message: output, metadata: CallTrace.answer(span)))
         } catch let error as RPCError {
-            count(method, error.codeName)
+            ended(method, Status.Code(error.code), caller, span, start)
             throw error
         } catch is CancellationError {
-            count(method, RPCError.name(.cancelled))
+            ended(method, .cancelled, caller, span, start)
             throw RPCError(code: .cancelled, message: "the call was cancelled")
         } catch {
-            count(method, RPCError.name(.internalError))
+            ended(method, .internalError, caller, span, start)
             throw RPCError(code: .internalError, message: "the call could not be answered")
         }
     }
 
+    /// Counts a call, and ends its trace.
+    private func ended(
+        _ method: String, _ code: Status.Code, _ caller: CallTrace, _ span: Span?, _ start: NIODeadline
+    ) {
+        let name = RPCError.Code(code).map { RPCError.name($0) } ?? "OK"
+        serving.metrics.registry.counter(.grpcRequests, [method, name]).add()
+        if var span {
+            span.set(.rpcStatus, code.rawValue)
+            if CallTrace.isFailure(code) { span.fail(name) }
+            span.end()
+        }
+        let time = NIODeadline.now() - start
+        let isFailed = code == .internalError || code == .unknown
+        guard isFailed || time > TimeAmount(serving.liveSettings.slowRequest) else { return }
+        let trace = span?.context ?? caller.context
+        log.withLock {
+            $0.note(isFailed ? .failed : .slow, route: method, status: name, after: time, requestID: nil, trace: trace)
+        }
+    }
+
     private func bounded<Input: Sendable, Output: Sendable>(
-        _ request: StreamingServerRequest<Input>, _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
+        _ request: StreamingServerRequest<Input>, _ span: Span?,
+        _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
     ) async throws -> Output {
         let start = ContinuousClock.now
         let settings = serving.liveSettings
@@ -46,7 +75,7 @@ final class CallGuard: Sendable {
         guard case .admitted(let permit) = serving.admission.acquire(at: .now()) else {
             throw RPCError(code: .unavailable, message: "there is too much to do already")
         }
-        let time = CallTime(start: start, deadline: start + budget, isFull: budget >= settings.timeout)
+        let time = CallTime(start: start, deadline: start + budget, isFull: budget >= settings.timeout, span: span)
         do {
             let output = try await raced(request, time, answer)
             serving.admission.finished(permit, .success, at: .now())
@@ -64,7 +93,12 @@ final class CallGuard: Sendable {
         _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
     ) async throws -> Output {
         try await withThrowingTaskGroup(of: Output?.self) { group in
-            group.addTask { try await answer(ServerRequest(stream: request).message, time) }
+            group.addTask {
+                let message = try await ServerRequest(stream: request).message
+                var time = time
+                if time.span != nil { time.messageAt = NIODeadline.now().uptimeNanoseconds }
+                return try await answer(message, time)
+            }
             group.addTask {
                 try await Task.sleep(until: time.deadline, tolerance: .zero, clock: .continuous)
                 return nil
@@ -74,10 +108,6 @@ final class CallGuard: Sendable {
             return output
         }
     }
-
-    private func count(_ method: String, _ code: String) {
-        serving.metrics.registry.counter(.grpcRequests, [method, code]).add()
-    }
 }
 
 /// When a call began and when it must have ended.
@@ -86,4 +116,8 @@ struct CallTime: Sendable {
     let deadline: ContinuousClock.Instant
     /// Whether it had the usual budget or more; one with less says nothing about the store when it is late.
     let isFull: Bool
+    /// Of the call, where it is recorded.
+    let span: Span?
+    /// When its message was read, in nanoseconds of the monotonic clock; 0 where it is not recorded.
+    var messageAt: UInt64 = 0
 }

@@ -46,10 +46,17 @@ final class GRPCLookup: Sendable {
         let outcome: String
         defer { observe(route, outcome, time) }
         do {
+            var planning = time.span?.child(SpanName.plan, at: time.messageAt)
             let keys = try keys(plan, entities)
+            planning?.set(.views, plan.plan.views.count)
+            planning?.set(.features, plan.names.count)
+            planning?.set(.entities, entities.count)
+            planning?.end()
             var rows = try await read(plan, keys, time)
             let now = Self.microseconds()
+            let encoding = time.span?.child(SpanName.encode)
             let values = LookupAnswer(plan.plan, keys, &rows, now: now, keepsStale: keepsStale)
+            encoding?.end()
             count(values, plan)
             outcome = values.failures.isEmpty ? "ok" : "degraded"
             return Answer(plan: plan, values: values, now: now)
@@ -94,7 +101,7 @@ final class GRPCLookup: Sendable {
         guard let permit = serving.gate.admit() else {
             throw RPCError(code: .unavailable, message: "the store fails, and is left alone for a while")
         }
-        let found = await events(plan, keys, until: latest)
+        let found = await events(plan, keys, time.span, until: latest)
         let isLate = found.count < plan.plan.views.count
         let failures = found.compactMap { event in
             if case .part(_, .failure(let error)) = event { error } else { nil }
@@ -118,15 +125,24 @@ final class GRPCLookup: Sendable {
     }
 
     /// What came of reading all views at once, until `latest`.
-    private func events(_ plan: GRPCPlan, _ keys: LookupKeys, until latest: ContinuousClock.Instant) async -> [Event] {
+    private func events(
+        _ plan: GRPCPlan, _ keys: LookupKeys, _ span: Span?, until latest: ContinuousClock.Instant
+    ) async -> [Event] {
         let lookup = lookup
+        let store = serving.storeSpan
         return await withTaskGroup(of: Event.self) { group in
             let parts = plan.plan.views.indices
             for part in parts {
                 group.addTask {
+                    var reading = span.map { store.begin(in: $0, commands: 1, rows: keys.entityCount) }
+                    reading?.set(.view, plan.plan.views[part])
                     do throws(StoreError) {
-                        return .part(part, .success(try await lookup.read(part: part, of: plan.plan, keys)))
+                        let rows = try await lookup.read(part: part, of: plan.plan, keys)
+                        reading?.end()
+                        return .part(part, .success(rows))
                     } catch {
+                        reading?.fail(error.code.rawValue)
+                        reading?.end()
                         return .part(part, .failure(error))
                     }
                 }
@@ -175,8 +191,10 @@ final class GRPCLookup: Sendable {
 
     private func observe(_ route: String, _ outcome: String, _ time: CallTime) {
         let taken = (ContinuousClock.now - time.start).components
-        serving.metrics.registry.histogram(.lookupDurationSeconds, [route, outcome])
-            .observe(seconds: Double(taken.seconds) + Double(taken.attoseconds) / 1e18)
+        let seconds = Double(taken.seconds) + Double(taken.attoseconds) / 1e18
+        let histogram = serving.metrics.registry.histogram(.lookupDurationSeconds, [route, outcome])
+        guard let span = time.span else { return histogram.observe(seconds: seconds) }
+        histogram.observe(seconds: seconds, of: span.context)
     }
 
     /// Microseconds since 1970.

@@ -18,9 +18,6 @@ extension RPCError {
     /// The time of the call is over.
     static var late: RPCError { RPCError(code: .deadlineExceeded, message: "the time of the call was over") }
 
-    /// How the code is spelled in gRPC's own documents.
-    var codeName: String { Self.name(code) }
-
     /// How a code is spelled in gRPC's own documents.
     static func name(_ code: RPCError.Code) -> String {
         switch code {

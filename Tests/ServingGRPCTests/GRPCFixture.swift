@@ -39,22 +39,24 @@ struct GRPCFixture: Sendable {
         return settings
     }
 
-    static func context(_ store: any OnlineStore, _ settings: ServerSettings = patient) -> ServingContext {
+    static func context(
+        _ store: any OnlineStore, _ settings: ServerSettings = patient, tracer: Tracer = .none
+    ) -> ServingContext {
         ServingContext(
             settings: settings, metrics: ServingMetrics(registry: MetricRegistry()), gate: StoreGate(),
             catalog: CatalogWatcher(store: store, project: "shop", interval: .seconds(60), logger: logger),
-            store: store, lane: nil, logger: logger)
+            store: store, lane: nil, tracer: tracer, logger: logger)
     }
 
     /// Serves for the duration of `body`, with the catalog read unless told otherwise, then stops gracefully.
     static func with(
         _ store: any OnlineStore, readsCatalog: Bool = true, _ change: (inout ServerSettings) -> Void = { _ in },
-        grpc: (inout GRPCSettings) -> Void = { _ in },
+        grpc: (inout GRPCSettings) -> Void = { _ in }, tracer: Tracer = .none,
         _ body: (GRPCFixture) async throws -> Void
     ) async throws {
         var server = patient
         change(&server)
-        let serving = context(store, server)
+        let serving = context(store, server, tracer: tracer)
         if readsCatalog { await serving.catalog.look() }
         var settings = GRPCSettings(server, address: NetworkAddress(host: "127.0.0.1", port: 0))
         grpc(&settings)

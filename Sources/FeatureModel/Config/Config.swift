@@ -94,7 +94,7 @@ package struct BreakerConfig: Hashable, Sendable {
     package let open: Duration
 }
 
-/// Logs.
+/// Logs and traces.
 package struct TelemetryConfig: Hashable, Sendable {
     /// From the most to the least talkative.
     package enum LogLevel: String, CaseIterable, Sendable {
@@ -109,6 +109,9 @@ package struct TelemetryConfig: Hashable, Sendable {
 
     package let logLevel: LogLevel
     package let logFormat: LogFormat
+    /// How long a request may take before the log tells of it.
+    package let slowRequest: Duration
+    package let traces: TracesConfig
 }
 
 /// Where a secret is kept. Config never holds the secret itself; who needs it resolves it.

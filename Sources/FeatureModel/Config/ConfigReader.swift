@@ -179,7 +179,8 @@ struct ConfigReader {
     private static func telemetry(_ node: YAMLNode?) -> TelemetryConfig {
         TelemetryConfig(
             logLevel: node?["log_level"]?.text.flatMap(TelemetryConfig.LogLevel.init(rawValue:)) ?? .info,
-            logFormat: node?["log_format"]?.text.flatMap(TelemetryConfig.LogFormat.init(rawValue:)) ?? .text)
+            logFormat: node?["log_format"]?.text.flatMap(TelemetryConfig.LogFormat.init(rawValue:)) ?? .text,
+            slowRequest: node?["slow_request"]?.duration ?? .seconds(1), traces: TracesConfig(node?["traces"]))
     }
 
     /// Checks times against each other, defaults too.

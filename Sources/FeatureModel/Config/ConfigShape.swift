@@ -15,7 +15,7 @@ enum ConfigShape {
                 "Where rows come from, by the name that views use in `source.from`.", required: true),
             Field("sync", .object(sync), "The sync service."),
             Field("serve", .object(serve), "The serving daemon."),
-            Field("telemetry", .object(telemetry), "Logs."),
+            Field("telemetry", .object(telemetry), "Logs and traces."),
             Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
         ]
             + uninterpreted.map {
@@ -118,7 +118,7 @@ enum ConfigShape {
         ])
 
     static let telemetry = ObjectShape(
-        name: "telemetry", summary: "Logs.",
+        name: "telemetry", summary: "Logs and traces.",
         fields: [
             Field(
                 "log_level", .word(TelemetryConfig.LogLevel.allCases.map(\.rawValue)), "The least that is logged.",
@@ -126,6 +126,10 @@ enum ConfigShape {
             Field(
                 "log_format", .word(TelemetryConfig.LogFormat.allCases.map(\.rawValue)), "How a line looks.",
                 default: "text"),
+            Field(
+                "slow_request", .duration(.milliseconds(1)...(.minutes(10))),
+                "How long a request to the serving daemon may take before the log tells of it.", default: "1s"),
+            Field("traces", .object(traces), "Where traces go."),
         ])
 
     static let path = TextRule(
@@ -133,7 +137,7 @@ enum ConfigShape {
 
     private static let username = TextRule(expected: "a user's name, at most 128 characters", maximumLength: 128)
 
-    private static let secret = TextRule(
+    static let secret = TextRule(
         expected: "where the secret is kept: env:NAME or file:PATH", maximumLength: 4_096,
         pattern: "^(env:[A-Za-z_][A-Za-z0-9_]{0,255}|file:.+)$", isValid: { Secret(spelling: $0) != nil },
         isShown: false)

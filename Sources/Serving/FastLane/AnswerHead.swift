@@ -1,4 +1,5 @@
 import NIOCore
+import Telemetry
 
 /// The head of an answer of the fast lane, written in front of its body so that both leave in one write.
 struct AnswerHead {
@@ -18,6 +19,8 @@ struct AnswerHead {
     var closes = false
     /// For 503.
     var retryAfterSeconds: Int?
+    /// The request's own span, where the request is traced.
+    var trace: TraceContext?
 
     /// Prepares a buffer: room for a head, and then the body.
     static func begin(_ buffer: inout ByteBuffer) {
@@ -38,6 +41,10 @@ struct AnswerHead {
             if let retryAfterSeconds {
                 cursor.put(decimal: min(max(0, retryAfterSeconds), 86_400))
                 cursor.put("\r\nretry-after: ")
+            }
+            if let trace {
+                cursor.put(trace.traceparent)
+                cursor.put("\r\ntraceresponse: ")
             }
             cursor.put(requestID)
             cursor.put("\r\nx-request-id: ")

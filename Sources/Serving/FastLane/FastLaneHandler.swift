@@ -39,8 +39,14 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // Of the request under way.
     private var contentLength: Int?
-    private var requestID = ""
+    private(set) var requestID = ""
+    /// The caller's own, which is in logs of requests that aren't recorded here.
+    private var callerTrace: TraceContext?
+    private(set) var trace: RequestTrace?
+    private var arrivedAt = NIODeadline.now()
     private var label = RouteLabel.other
+    /// Of the router's answer.
+    private var routedStatus = 0
     private var isKeptAlive = true
     private var bodyBytes = 0
     private var hasAnswerBegun = false
@@ -69,6 +75,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         room.remove(self)
         call.abandon()
+        trace?.end(failing: "abandoned")
         self.context = nil
         encoder = nil
     }
@@ -76,6 +83,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         enter(.ending)
         call.abandon()
+        trace?.end(failing: "abandoned")
         waiting.removeAll()
         context.fireChannelInactive()
     }
@@ -125,6 +133,11 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         hasAnswerBegun = false
         let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
         label = route?.label ?? RouteLabel(path: head.uri)
+        self.arrivedAt = arrivedAt
+        callerTrace = fields.trace
+        trace = RequestTrace.begin(
+            label, method: head.method.rawValue, path: head.uri, fields: fields, requestID: requestID, room: room,
+            at: arrivedAt)
         if let fault = fields.fault { return refuse(fault.problem, fault.words) }
         if let length = fields.contentLength, length > room.settings.bodyBytes {
             return refuse(.bodyTooLarge, "the body has \(length) bytes; the limit is \(room.settings.bodyBytes)")
@@ -134,11 +147,20 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             room.serving.metrics.inFlight.add(1)
             enter(.routing(requestEnded: false, answerEnded: false), at: now)
             hasPassedOn = true
-            context.fireChannelRead(wrapInboundOut(.head(head)))
+            context.fireChannelRead(wrapInboundOut(.head(handedOn(head))))
             return
         }
         call.begin(route, arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
         enter(.collecting, at: now)
+    }
+
+    /// The head as the router sees it: who looks for `traceparent` finds the span of the request, to be a child of.
+    private func handedOn(_ head: HTTPRequestHead) -> HTTPRequestHead {
+        guard let trace else { return head }
+        var head = head
+        head.headers.replaceOrAdd(name: RequestHeaders.traceparent, value: trace.context.traceparent)
+        if trace.state == nil { head.headers.remove(name: RequestHeaders.tracestate) }
+        return head
     }
 
     private func collect(_ part: HTTPServerRequestPart) {
@@ -189,9 +211,11 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     ) {
         let closes = closing || room.serving.isDraining
         let head = AnswerHead(
-            status: status, kind: kind, requestID: requestID, closes: closes, retryAfterSeconds: retryAfterSeconds)
+            status: status, kind: kind, requestID: requestID, closes: closes, retryAfterSeconds: retryAfterSeconds,
+            trace: trace?.context)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, status)
+        if let trace { end(trace, status) }
         guard let encoder else { return }
         guard closes else { return encoder.writeAndFlush(NIOAny(buffer), promise: nil) }
         enter(.ending)
@@ -219,9 +243,11 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(error.body)
         let head = AnswerHead(
-            status: error.status, kind: isFeast ? .json : .problem, requestID: requestID, closes: true)
+            status: error.status, kind: isFeast ? .json : .problem, requestID: requestID, closes: true,
+            trace: trace?.context)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, error.status)
+        if let trace { end(trace, error.status) }
         if case .routing = phase { room.serving.metrics.inFlight.add(-1) }
         enter(.ending)
         call.abandon()
@@ -249,7 +275,9 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             if room.serving.isDraining { isKeptAlive = false }
             if !isKeptAlive { head.headers.replaceOrAdd(name: "connection", value: "close") }
             head.headers.replaceOrAdd(name: "x-request-id", value: requestID)
-            room.serving.metrics.answered(label, Int(head.status.code))
+            if let trace { head.headers.replaceOrAdd(name: "traceresponse", value: trace.context.traceparent) }
+            routedStatus = Int(head.status.code)
+            room.serving.metrics.answered(label, routedStatus)
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body:
             context.write(data, promise: promise)
@@ -262,6 +290,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         _ data: NIOAny, requestEnded: Bool, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext
     ) {
         room.serving.metrics.inFlight.add(-1)
+        noteRouted()
         guard isKeptAlive else {
             enter(.ending)
             let written = promise ?? context.eventLoop.makePromise(of: Void.self)
@@ -272,6 +301,29 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         enter(.routing(requestEnded: requestEnded, answerEnded: true))
         context.writeAndFlush(data, promise: promise)
         if case .routing(requestEnded: true, answerEnded: true) = phase { self.requestEnded() }
+    }
+
+    // MARK: Traces and logs
+
+    /// The trace that the request is in, for logs: recorded here, or only named by the caller.
+    var namedTrace: TraceContext? { trace?.context ?? callerTrace }
+
+    private func end(_ trace: RequestTrace, _ status: Int) {
+        trace.end(status: status)
+        self.trace = nil
+    }
+
+    /// The router has answered.
+    private func noteRouted() {
+        let named = namedTrace
+        if let trace { end(trace, routedStatus) }
+        let time = NIODeadline.now() - arrivedAt
+        // 501 and 503 are words to the caller, and counted.
+        let isFailed = routedStatus == 500 || routedStatus == 502 || routedStatus == 504
+        guard isFailed || time > room.settings.slowRequest else { return }
+        room.log.note(
+            isFailed ? .failed : .slow, route: label.name, status: "\(routedStatus)", after: time, requestID: requestID,
+            trace: named)
     }
 
     // MARK: From one request to the next
@@ -367,6 +419,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if case .idle = phase {
             label = .other
             requestID = room.ids.next()
+            trace = nil
         }
         switch error {
         case .headerOverflow: refuse(.headersTooLarge, "the headers are over the limit")
@@ -384,6 +437,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if case .routing(_, answerEnded: false) = phase { room.serving.metrics.inFlight.add(-1) }
         enter(.ending)
         call.abandon()
+        trace?.end(failing: "abandoned")
         waiting.removeAll()
         context.close(promise: nil)
     }

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Telemetry
 
 /// What the server itself needs of a request's headers, read in one pass.
 struct HeadFields {
@@ -33,7 +34,12 @@ struct HeadFields {
     private(set) var requestID: String?
     /// The client waits for a word before it sends the body.
     private(set) var expectsContinue = false
+    /// What `traceparent` says; `nil` when it makes no sense or is there twice.
+    private(set) var trace: TraceContext?
+    /// All `tracestate` as they came; means nothing without `trace`.
+    private(set) var traceState: String?
     private(set) var fault: Fault?
+    private var hasTrace = false
 
     init(_ headers: HTTPHeaders) {
         for (name, value) in headers {
@@ -42,6 +48,10 @@ struct HeadFields {
             case 6 where Self.isSame(name, "expect"):
                 expectsContinue = Self.isSame(value, "100-continue")
                 if !expectsContinue { fault = .expectation }
+            case 10 where Self.isSame(name, "tracestate"): traceState = traceState.map { "\($0),\(value)" } ?? value
+            case 11 where Self.isSame(name, "traceparent"):
+                trace = hasTrace ? nil : TraceContext(traceparent: value)
+                hasTrace = true
             case 12 where Self.isSame(name, "x-request-id"):
                 if requestID == nil, RequestHeaders.isRequestID(value) { requestID = value }
             case 14 where Self.isSame(name, "content-length"): contentLength = Int(value)

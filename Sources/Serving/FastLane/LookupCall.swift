@@ -4,6 +4,7 @@ import NIOCore
 import OnlineStore
 import RedisClient
 import Resilience
+import Telemetry
 
 /// The lookup that a connection has under way: from the body to the answer. Of one connection, on its loop; used again
 /// for each request, since a connection has one at a time.
@@ -75,9 +76,11 @@ final class LookupCall: RedisLaneReceiver {
             return fail(
                 .overloaded, "as many lookups are under way as can be answered in time", retryAfterSeconds: seconds)
         }
+        handler.trace?.enter(SpanName.plan)
         do {
             let question = try ask()
             self.question = question
+            if let trace = handler.trace { describe(question, trace) }
             body = ByteBuffer()
             read(question)
         } catch let error as WireError {
@@ -113,6 +116,14 @@ final class LookupCall: RedisLaneReceiver {
             cached: cached, request: request, entities: entities, keys: try LookupKeys(cached.plan, entities))
     }
 
+    private func describe(_ question: Question, _ trace: RequestTrace) {
+        let plan = question.cached.plan
+        trace.set(.entities, question.entities.count)
+        trace.set(.features, plan.features.count)
+        trace.setOfStage(.views, plan.views.count)
+        trace.leave()
+    }
+
     // MARK: The store
 
     private func read(_ question: Question) {
@@ -127,9 +138,13 @@ final class LookupCall: RedisLaneReceiver {
         guard let permit = room.serving.gate.admit() else {
             return fail(question, "the store fails, and is left alone for a while")
         }
-        guard let lane = room.lane else { return readInTask(question, permit, until: latest) }
+        guard let lane = room.lane else {
+            handler.trace?.enter(room.serving.storeSpan, commands: 1, rows: question.keys.rowCount)
+            return readInTask(question, permit, until: latest)
+        }
         var request = room.takeRequestBuffer()
         let commands = question.keys.writeMGET(question.cached.plan, into: &request)
+        handler.trace?.enter(room.serving.storeSpan, commands: commands, rows: question.keys.rowCount)
         // A lane may refuse before it returns; then the reading is over already.
         let serial = serial
         reading = .lane(token: 0, permit)
@@ -146,6 +161,7 @@ final class LookupCall: RedisLaneReceiver {
     func laneFinished(_ error: RedisError?) {
         guard case .lane(_, let permit) = reading, let question else { return }
         reading = .none
+        handler.trace?.leave(failing: error.map { "\($0.code)" })
         if let error {
             room.serving.gate.finished(permit, outcome(of: error))
             room.serving.metrics.storeFailed(StoreError(error).code)
@@ -184,6 +200,7 @@ final class LookupCall: RedisLaneReceiver {
         reading = .none
         self.rows = rows
         let isFailed = !rows.failures(in: question.cached.plan).isEmpty
+        handler.trace?.leave(failing: isFailed ? "unavailable" : nil)
         if isFailed { room.serving.metrics.storeFailed(.unavailable) }
         room.serving.gate.finished(permit, isFailed ? .failure : .success)
         finish()
@@ -193,6 +210,7 @@ final class LookupCall: RedisLaneReceiver {
         guard serial == self.serial, case .task(let task, _, let permit) = reading, let question else { return }
         task.cancel()
         reading = .none
+        handler.trace?.leave(failing: "deadlineExceeded")
         room.serving.metrics.storeFailed(.deadlineExceeded)
         room.serving.gate.finished(permit, deadline - arrivedAt >= room.settings.timeout ? .failure : .ignored)
         fail(question, "the store did not answer in time")
@@ -237,11 +255,15 @@ final class LookupCall: RedisLaneReceiver {
         guard let question else { return }
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
+        handler.trace?.enter(SpanName.encode)
         do {
             let counts = try encode(question, into: &buffer)
+            handler.trace?.setOfStage(.bytes, buffer.writerIndex - AnswerHead.room)
+            handler.trace?.leave()
             self.question = nil
             question.cached.count(counts)
-            ended(rows.failures(in: question.cached.plan).isEmpty ? .ok : .degraded)
+            let failures = rows.failures(in: question.cached.plan)
+            ended(failures.isEmpty ? .ok : .degraded, cause: failures.values.first)
             giveBackRows()
             handler.answer(200, .json, &buffer)
             room.giveBack(buffer)
@@ -292,16 +314,25 @@ final class LookupCall: RedisLaneReceiver {
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(answer.body)
-        ended(answer.status == 503 ? .refused : .invalid)
+        ended(answer.status == 503 ? .refused : .invalid, status: answer.status)
         handler.answer(
             answer.status, answer.contentType == ErrorBody.problemType ? .problem : .json,
             retryAfterSeconds: retryAfterSeconds, &buffer)
         room.giveBack(buffer)
     }
 
-    private func ended(_ outcome: LookupOutcome) {
+    private func ended(_ outcome: LookupOutcome, status: Int = 200, cause: String? = nil) {
         let now = NIODeadline.now()
-        room.serving.metrics.lookupEnded(route, outcome, after: now - arrivedAt)
+        let time = now - arrivedAt
+        room.serving.metrics.lookupEnded(route, outcome, after: time, trace: handler.trace?.context)
+        handler.trace?.set(.outcome, outcome.name)
+        let matter: RequestLog.Matter? =
+            outcome == .degraded ? .degraded : status == 500 ? .failed : time > room.settings.slowRequest ? .slow : nil
+        if let matter {
+            room.log.note(
+                matter, route: route.label.name, status: "\(status)", after: time, requestID: handler.requestID,
+                trace: handler.namedTrace, cause: cause, at: now)
+        }
         guard let permit else { return }
         self.permit = nil
         room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)

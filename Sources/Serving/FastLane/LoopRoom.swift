@@ -20,6 +20,9 @@ final class LoopRoom {
     private var settingsGeneration: UInt64
     var ids = RequestIDs()
     var plans: PlanCache
+    /// Where spans of this loop's requests go.
+    let spans: SpanBuffer
+    var log: RequestLog
     private(set) var date = HTTPDate.now
     private(set) var lane: RedisLane?
     private var spareBuffer = ByteBuffer()
@@ -37,6 +40,8 @@ final class LoopRoom {
         let live = serving.liveSettings
         settings = LoopSettings(live)
         limits = WireLimits(live)
+        spans = serving.tracer.makeBuffer()
+        log = RequestLog(serving.logger)
         plans = PlanCache(seed: .random(in: 0 ... .max))
         if let configuration = serving.laneConfiguration {
             do {
@@ -151,6 +156,7 @@ struct LoopSettings {
     let idleTimeout: TimeAmount
     let writeTimeout: TimeAmount
     let imitatesFeast: Bool
+    let slowRequest: TimeAmount
     /// How long a turn may be before the rest of it is refused: two of these and the work of the last request of one are within
     /// its time.
     let longestTurn: TimeAmount
@@ -168,6 +174,7 @@ struct LoopSettings {
         idleTimeout = TimeAmount(settings.idleTimeout)
         writeTimeout = TimeAmount(settings.writeTimeout)
         imitatesFeast = settings.imitatesFeast
+        slowRequest = TimeAmount(settings.slowRequest)
         longestTurn = TimeAmount(settings.timeout * 0.4)
     }
 }

@@ -27,5 +27,8 @@ package enum ConfigChange {
         Key("admin.http") { $0.admin?.http },
         Key("admin.audit") { $0.admin?.audit },
         Key("telemetry.log_format") { $0.telemetry.logFormat },
+        Key("telemetry.traces.endpoint") { $0.telemetry.traces.endpoint },
+        Key("telemetry.traces.headers") { $0.telemetry.traces.headers },
+        Key("telemetry.traces.timeout") { $0.telemetry.traces.timeout },
     ]
 }

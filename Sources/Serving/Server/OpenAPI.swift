@@ -57,7 +57,9 @@ package enum OpenAPI {
         {"name":"X-Request-Timeout-Ms","in":"header","required":false,"description":"The budget in milliseconds; what \
         is not there by then is FAILED in the answer.","schema":{"type":"integer","minimum":1,"maximum":600000}},\
         {"name":"X-Request-Id","in":"header","required":false,"description":"Comes back in the answer.",\
-        "schema":{"type":"string","maxLength":128}}
+        "schema":{"type":"string","maxLength":128}},\
+        {"name":"traceparent","in":"header","required":false,"description":"W3C trace context; the answer names its own span \
+        in traceresponse where the request is traced.","schema":{"type":"string"}}
         """
 
     private static let problems = ["400", "404", "408", "413", "415", "422", "431", "503"].map { status in

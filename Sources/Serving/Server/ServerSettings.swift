@@ -42,7 +42,16 @@ package struct ServerSettings: Sendable, Hashable {
     /// Whether the Feast route says what Feast's server would say of values that aren't there.
     package var imitatesFeast = false
 
+    /// How long a request may take before the log tells of it.
+    package var slowRequest = Duration.seconds(1)
+
     package init() {}
+
+    /// As the whole config says. `cores` is what `threads` is unless it is set.
+    package init(_ config: Config, cores: Int) {
+        self.init(config.serve, cores: cores)
+        slowRequest = config.telemetry.slowRequest
+    }
 
     /// As the config says. `cores` is what `threads` is unless it is set.
     package init(_ config: ServeConfig, cores: Int) {

@@ -4,7 +4,7 @@ package import OnlineStore
 package import RedisClient
 import Resilience
 import Synchronization
-import Telemetry
+package import Telemetry
 
 /// What all event loops and routes of the serving daemon share.
 package final class ServingContext: Sendable {
@@ -15,6 +15,10 @@ package final class ServingContext: Sendable {
     package let gate: StoreGate
     package let logger: Logger
     package let catalog: CatalogWatcher
+    /// Which requests are traced.
+    package let tracer: Tracer
+    /// What a read of the store is called in a trace.
+    package let storeSpan: StoreSpan
     /// Where rows are when no lane reaches them.
     let store: any OnlineStore
     /// How each event loop connects to Redis; `nil` for a store that isn't Redis.
@@ -27,7 +31,7 @@ package final class ServingContext: Sendable {
 
     package init(
         settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
-        store: any OnlineStore, lane: RedisClient.Configuration?, logger: Logger
+        store: any OnlineStore, lane: RedisClient.Configuration?, tracer: Tracer = .none, logger: Logger
     ) {
         self.settings = settings
         live = Mutex(settings)
@@ -40,6 +44,8 @@ package final class ServingContext: Sendable {
         self.catalog = catalog
         self.store = store
         laneConfiguration = lane
+        self.tracer = tracer
+        storeSpan = StoreSpan(store, lane?.topology.primary)
         self.logger = logger
         let breaker = metrics.registry.gauge(.breakerState, ["store"])
         metrics.registry.addCollector { [weak self] in

@@ -21,6 +21,14 @@ enum RouteLabel: Int, CaseIterable {
         }
     }
 
+    /// Whether a trace may begin here: not where machines ask every few seconds.
+    var beginsTraces: Bool {
+        switch self {
+        case .health, .metrics, .openAPI, .other: false
+        case .lookup, .feastLookup, .push, .write, .materialize, .materializeIncremental: true
+        }
+    }
+
     var name: String {
         switch self {
         case .lookup: "/v1/lookup"
@@ -96,9 +104,12 @@ package final class ServingMetrics: Sendable {
         requests[route.rawValue][min(max(status / 100, 1), 5) - 1].add()
     }
 
-    /// Observes how long a lookup took.
-    func lookupEnded(_ route: LookupRoute, _ outcome: LookupOutcome, after time: TimeAmount) {
-        durations[route.rawValue][outcome.rawValue].observe(seconds: Double(max(0, time.nanoseconds)) / 1e9)
+    /// Observes how long a lookup took. `trace` is its span, where it is recorded.
+    func lookupEnded(_ route: LookupRoute, _ outcome: LookupOutcome, after time: TimeAmount, trace: TraceContext?) {
+        let histogram = durations[route.rawValue][outcome.rawValue]
+        let seconds = Double(max(0, time.nanoseconds)) / 1e9
+        guard let trace else { return histogram.observe(seconds: seconds) }
+        histogram.observe(seconds: seconds, of: trace)
     }
 
     /// Counts a failed call of the store.

@@ -6,6 +6,8 @@ package enum RequestHeaders {
     package static let requestID = "x-request-id"
     /// `traceparent`.
     package static let traceparent = "traceparent"
+    /// `tracestate`.
+    package static let tracestate = "tracestate"
 
     /// Milliseconds that a caller allows: a decimal number, `1...600000`, without sign or blanks. `nil` where there is no
     /// header; `invalidTimeout` for anything else. Of two headers, joined by a comma, none counts.

@@ -33,9 +33,11 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
             within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
 
-            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker, log level and admin tokens, \
+            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker, log level, share of traces and admin tokens, \
             without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
-            connections and the store count from the next start.
+            connections, the store and the collector of traces count from the next start.
+
+            With telemetry.traces.endpoint, or OpenTelemetry's OTEL_EXPORTER_OTLP_ENDPOINT, traces go to a collector (OTLP over             HTTP, JSON). A caller's traceparent is followed; of other requests telemetry.traces.sample_ratio are recorded.
 
             With `admin:` in the config there is an admin listener beside it, on 127.0.0.1:6567 unless admin.http says \
             otherwise; it wants a bearer token (`tidemark admin token`), and refuses everything while none is configured.
@@ -71,10 +73,14 @@ struct ServeCommand: AsyncParsableCommand {
         let watcher = CatalogWatcher(
             store: store, project: project.config.project, interval: project.config.serve.catalogRefresh,
             logger: logger)
+        let traces = try TraceService(
+            project.config, configPath: project.configPath, registry: project.registry, logger: logger)
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
             gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store,
-            lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath), logger: logger)
+            lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath),
+            tracer: traces.tracer,
+            logger: logger)
         // A write reads what it replaces, and its caller waits for more than a lookup's does.
         let writes = WriteRoutes(
             FeatureWriter(store, project: project.config.project), project: project.config.project,
@@ -92,11 +98,13 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
             let admin = try AdminService(project)
-            let reloader = Self.reloader(project, serving, watcher, hangups, admin)
-            var services: [any Service] = [watcher, reloader, HangupSignal(hangup)]
+            let reloader = Self.reloader(project, serving, watcher, hangups, admin, traces)
+            // Services are told of the end the last first: what is traced comes behind the exporter.
+            var services: [any Service] = traces.exporter.map { [$0] } ?? []
+            services += [watcher, reloader, HangupSignal(hangup)]
             if let admin { services.append(admin.listener(project, serving, store, reloader)) }
             services += [daemon] + Self.grpcDaemon(project, serving, store)
-            try await run(services + [DrainNotice(serving)], project)
+            try await run(services + [DrainNotice(serving)], project, flush: traces.flush)
         } catch let error as AdminListenError {
             await store.close()
             Console.error(error.description)
@@ -147,7 +155,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private static func reloader(
         _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
-        _ admin: AdminService?
+        _ admin: AdminService?, _ traces: TraceService
     ) -> ConfigReloader {
         let path = project.configPath
         return ConfigReloader(
@@ -155,21 +163,22 @@ struct ServeCommand: AsyncParsableCommand {
             registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
             apply: { config in
                 project.sink.level = ProcessLog.level(config.telemetry)
-                serving.reconfigure(ServerSettings(config.serve, cores: project.settings.threads))
+                serving.reconfigure(ServerSettings(config, cores: project.settings.threads))
+                traces.apply(config)
                 serving.gate.configure(Self.breaker(config.serve))
                 watcher.setInterval(config.serve.catalogRefresh)
                 admin?.apply(config)
             })
     }
 
-    private static func run(_ services: [any Service], _ project: ServingProject) async throws {
+    private static func run(_ services: [any Service], _ project: ServingProject, flush: Duration) async throws {
         var configuration = ServiceGroupConfiguration(
             services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: project.logger)
         let serve = project.config.serve
         // Listeners are shut down one after the other.
         let listeners = project.grpc == nil ? 1 : 2
-        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain * listeners + .seconds(5)
+        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain * listeners + flush + .seconds(5)
         configuration.maximumCancellationDuration = .seconds(5)
         try await ServiceGroup(configuration: configuration).run()
     }
@@ -195,7 +204,7 @@ struct ServingProject: Sendable {
         let path = given ?? ProcessInfo.processInfo.environment["TIDEMARK_CONFIG"] ?? "tidemark.yaml"
         let text = try ConfigFiles.read(path, what: "the config file")
         let config = try Config.parse(file: path, text: text)
-        var settings = ServerSettings(config.serve, cores: ProcessInfo.processInfo.activeProcessorCount)
+        var settings = ServerSettings(config, cores: ProcessInfo.processInfo.activeProcessorCount)
         if let http {
             guard let address = NetworkAddress(spelling: http) else {
                 throw UsageError("--http \(http): expected HOST:PORT, such as 127.0.0.1:6566")

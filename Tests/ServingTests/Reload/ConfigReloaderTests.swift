@@ -112,6 +112,10 @@ import TidemarkTesting
         bench.file.write(Self.config(20))
         await bench.reloader.reload()
         #expect(bench.reloader.status.waitingForRestart.isEmpty)
+        bench.file.write(
+            Self.config(20) + "\ntelemetry: {slow_request: 5s, traces: {endpoint: \"http://a:1\", sample_ratio: 1}}")
+        #expect(await bench.reloader.reload() == .applied)
+        #expect(bench.reloader.status.waitingForRestart == ["telemetry.traces.endpoint"])
     }
 
     @Test func aHalfWrittenFileIsNotTaken() async throws {

@@ -29,6 +29,9 @@ struct DaemonStage: Sendable {
         var usesLane = true
         /// Whether the catalog was read before the daemon listens.
         var awaitsCatalog = true
+        var tracer = Tracer.none
+        var registry = MetricRegistry()
+        var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         /// Whether Redis is up when the daemon starts.
         var startsRedis = true
 
@@ -66,13 +69,14 @@ struct DaemonStage: Sendable {
         _ options: Options, _ redis: RedisServer, _ store: RedisStore,
         _ body: @escaping @Sendable (DaemonStage) async throws -> Result
     ) async throws -> Result {
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let logger = options.logger
         let watcher = CatalogWatcher(store: store, project: project, interval: .milliseconds(50), logger: logger)
         if options.awaitsCatalog { await watcher.look() }
         let serving = ServingContext(
-            settings: options.settings, metrics: ServingMetrics(registry: MetricRegistry()), gate: StoreGate(),
+            settings: options.settings, metrics: ServingMetrics(registry: options.registry), gate: StoreGate(),
             catalog: watcher, store: store,
-            lane: options.usesLane ? RedisClient.Configuration(topology: redis.topology) : nil, logger: logger)
+            lane: options.usesLane ? RedisClient.Configuration(topology: redis.topology) : nil,
+            tracer: options.tracer, logger: logger)
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingOldest(1))
         let writes = WriteRoutes(
             FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),

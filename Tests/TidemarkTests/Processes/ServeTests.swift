@@ -5,8 +5,10 @@ import TidemarkTesting
 
 /// `tidemark serve` as a process: it answers, and SIGTERM ends it in good order.
 @Suite(.enabled(if: Stage.isPossible), .timeLimit(.minutes(3))) struct ServeTests {
-    private static func serve(_ stage: Stage, _ arguments: [String] = []) async throws -> (DaemonProcess, port: Int) {
-        let daemon = try stage.start(["serve", "--http", "127.0.0.1:0"] + arguments)
+    static func serve(
+        _ stage: Stage, _ arguments: [String] = [], environment: [String: String] = [:]
+    ) async throws -> (DaemonProcess, port: Int) {
+        let daemon = try stage.start(["serve", "--http", "127.0.0.1:0"] + arguments, environment: environment)
         guard await daemon.hasSaid("the serving daemon listens") else { throw BankError(daemon.errorText) }
         guard let start = daemon.errorText.range(of: "127.0.0.1:"),
             let port = Int(daemon.errorText[start.upperBound...].prefix { $0.isNumber })
