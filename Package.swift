@@ -112,10 +112,10 @@ let package = Package(
         room(
             "Serving",
             [
-                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "OnlineStore", "Recommend", "Telemetry",
+                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore",
+                "Recommend", "Telemetry",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
@@ -203,7 +203,9 @@ let package = Package(
             "ServingTests",
             [
                 "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry",
+                .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio),
         tests(

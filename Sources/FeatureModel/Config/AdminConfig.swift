@@ -14,11 +14,13 @@ package struct AdminConfig: Hashable, Sendable {
     package let changesPerMinute: Int
     /// How often a peer may come with a wrong token, a minute.
     package let failuresPerMinute: Int
+    /// How it is encrypted; `nil` for not at all.
+    package let tls: ListenerTLSConfig?
 
     /// A listener that nobody may use.
     package static let closed = AdminConfig(
         http: address, hosts: [], tokens: [], audit: nil, readsPerMinute: 600, changesPerMinute: 60,
-        failuresPerMinute: 10)
+        failuresPerMinute: 10, tls: nil)
     /// Where it listens unless the config says otherwise.
     package static let address = NetworkAddress(host: "127.0.0.1", port: 6567)
 }
@@ -103,6 +105,7 @@ extension AdminConfig {
         readsPerMinute = rate?["reads"]?.integer.map(Int.init) ?? 600
         changesPerMinute = rate?["changes"]?.integer.map(Int.init) ?? 60
         failuresPerMinute = rate?["failures"]?.integer.map(Int.init) ?? 10
+        tls = node["tls"].flatMap { ListenerTLSConfig($0) }
         Self.checkNames(node["tokens"]?.elements ?? [], into: &diagnostics)
     }
 
@@ -142,6 +145,7 @@ enum AdminShape {
                 "audit", .text(path), "The file that every change is appended to, a JSON object a line; off for none.",
                 default: "admin-audit.jsonl"),
             Field("rate", .object(rate), "How many requests a minute."),
+            Field("tls", .object(ListenerTLSShape.tls), "Encrypts the listener, TLS 1.2 and later."),
         ])
 
     static let token = ObjectShape(

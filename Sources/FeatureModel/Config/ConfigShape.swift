@@ -133,7 +133,7 @@ enum ConfigShape {
 
     private static let username = TextRule(expected: "a user's name, at most 128 characters", maximumLength: 128)
 
-    private static let secret = TextRule(
+    static let secret = TextRule(
         expected: "where the secret is kept: env:NAME or file:PATH", maximumLength: 4_096,
         pattern: "^(env:[A-Za-z_][A-Za-z0-9_]{0,255}|file:.+)$", isValid: { Secret(spelling: $0) != nil },
         isShown: false)

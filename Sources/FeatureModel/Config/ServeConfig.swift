@@ -38,6 +38,8 @@ package struct ServeConfig: Hashable, Sendable {
     package let feastStatuses: FeastStatuses
     /// When the store is left alone for a while.
     package let breaker: BreakerConfig
+    /// How HTTP and gRPC are encrypted; `nil` for not at all.
+    package let tls: ListenerTLSConfig?
 }
 
 /// The largest request that is answered.

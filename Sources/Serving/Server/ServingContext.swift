@@ -19,6 +19,8 @@ package final class ServingContext: Sendable {
     let store: any OnlineStore
     /// How each event loop connects to Redis; `nil` for a store that isn't Redis.
     let laneConfiguration: RedisClient.Configuration?
+    /// How HTTP and gRPC are encrypted; `nil` for not at all.
+    package let security: ListenerSecurity?
     private let live: Mutex<ServerSettings>
     private let liveGeneration = Atomic<UInt64>(0)
     private let draining = Atomic(false)
@@ -27,9 +29,10 @@ package final class ServingContext: Sendable {
 
     package init(
         settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
-        store: any OnlineStore, lane: RedisClient.Configuration?, logger: Logger
+        store: any OnlineStore, lane: RedisClient.Configuration?, security: ListenerSecurity? = nil, logger: Logger
     ) {
         self.settings = settings
+        self.security = security
         live = Mutex(settings)
         admission = AdmissionGate(
             settings.maximumInFlight, timeout: settings.timeout, threads: settings.threads,
