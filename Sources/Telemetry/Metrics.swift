@@ -102,13 +102,14 @@ extension MetricFamily {
         let counters: [CounterMetric] = [
             .syncRows, .syncRuns, .contractViolations, .contractBreaches, .sweepRows, .leaseLost, .historyBreaks,
             .retries, .storeErrors, .sourceErrors, .logLinesDropped, .seriesRefused, .lookupValues, .httpRequests,
-            .grpcRequests, .lookupPlansCompiled, .adminRequests,
+            .grpcRequests, .lookupPlansCompiled, .accessRefusals, .adminRequests,
         ]
         let gauges: [GaugeMetric] = [
             .syncLagSeconds, .syncLagRows, .syncIntervalSeconds, .newestEventTimestampSeconds,
             .lastSuccessTimestampSeconds, .quarantineEntries, .sweepLastCompletedTimestampSeconds,
             .sweepIntervalSeconds, .leaseHeld, .breakerState, .sourceHorizonAgeSeconds, .processResidentMemoryBytes,
             .processOpenFDs, .processMaxFDs, .processStartTimeSeconds, .httpInFlight, .httpConnections, .servingReady,
+            .certificateExpiryTimestampSeconds,
         ]
         let others: [MetricFamily] = [
             HistogramMetric.syncRunDurationSeconds.family, HistogramMetric.lookupDurationSeconds.family,

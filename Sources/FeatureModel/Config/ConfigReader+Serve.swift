@@ -18,7 +18,7 @@ extension ConfigReader {
             feastStatuses: node?["feast_statuses"]?.text.flatMap(ServeConfig.FeastStatuses.init(rawValue:)) ?? .honest,
             breaker: BreakerConfig(
                 failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(10)),
-            tls: node?["tls"].flatMap { ListenerTLSConfig($0) })
+            tls: node?["tls"].flatMap { ListenerTLSConfig($0) }, access: AccessConfig(node))
     }
 
     private static func limits(_ node: YAMLNode?) -> ServeLimits {
@@ -52,5 +52,6 @@ extension ConfigReader {
             "serve.limits.values", found: "\(serve.limits.values)",
             "at least entities = \(serve.limits.entities) and features = \(serve.limits.features)",
             "a request at one of those limits would always be refused")
+        AdminConfig.checkNames(node["tokens"]?.elements ?? [], of: "serve.tokens", into: &diagnostics)
     }
 }

@@ -36,6 +36,10 @@ extension ConfigShape {
                 default: "honest"),
             Field("breaker", .object(breaker), "When the store is left alone for a while."),
             Field("tls", .object(ListenerTLSShape.tls), "Encrypts HTTP and gRPC, TLS 1.2 and later."),
+            Field(
+                "tokens", .list(.object(AccessShape.token), count: 0...1_000),
+                "Who may ask for what, by bearer token. Without these and jwt everybody may."),
+            Field("jwt", .object(AccessShape.jwt), "Takes signed tokens of an issuer."),
         ])
 
     private static let serveLimits = ObjectShape(

@@ -40,6 +40,8 @@ package struct ServeConfig: Hashable, Sendable {
     package let breaker: BreakerConfig
     /// How HTTP and gRPC are encrypted; `nil` for not at all.
     package let tls: ListenerTLSConfig?
+    /// Who may ask for what.
+    package let access: AccessConfig
 }
 
 /// The largest request that is answered.

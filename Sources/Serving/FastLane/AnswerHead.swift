@@ -18,6 +18,8 @@ struct AnswerHead {
     var closes = false
     /// For 503.
     var retryAfterSeconds: Int?
+    /// For 401 and 403: `WWW-Authenticate`, at most 128 bytes.
+    var challenge: StaticString?
 
     /// Prepares a buffer: room for a head, and then the body.
     static func begin(_ buffer: inout ByteBuffer) {
@@ -38,6 +40,10 @@ struct AnswerHead {
             if let retryAfterSeconds {
                 cursor.put(decimal: min(max(0, retryAfterSeconds), 86_400))
                 cursor.put("\r\nretry-after: ")
+            }
+            if let challenge {
+                cursor.put(challenge)
+                cursor.put("\r\nwww-authenticate: ")
             }
             cursor.put(requestID)
             cursor.put("\r\nx-request-id: ")

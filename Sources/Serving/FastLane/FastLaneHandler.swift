@@ -125,6 +125,10 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         hasAnswerBegun = false
         let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
         label = route?.label ?? RouteLabel(path: head.uri)
+        if let refusal = room.refusal(fields, label.need, at: now) {
+            room.serving.metrics.refused(refusal)
+            return refuse(refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge)
+        }
         if let fault = fields.fault { return refuse(fault.problem, fault.words) }
         if let length = fields.contentLength, length > room.settings.bodyBytes {
             return refuse(.bodyTooLarge, "the body has \(length) bytes; the limit is \(room.settings.bodyBytes)")
@@ -213,13 +217,16 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers without reading the rest of the request, and ends the connection.
     private func refuse(_ problem: Problem, _ words: String) {
-        let isFeast = label == .feastLookup
-        let error = isFeast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words)
+        refuse(label.isFeast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words))
+    }
+
+    private func refuse(_ error: ErrorAnswer, challenge: StaticString? = nil) {
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(error.body)
         let head = AnswerHead(
-            status: error.status, kind: isFeast ? .json : .problem, requestID: requestID, closes: true)
+            status: error.status, kind: error.contentType == ErrorBody.problemType ? .problem : .json,
+            requestID: requestID, closes: true, challenge: challenge)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, error.status)
         if case .routing = phase { room.serving.metrics.inFlight.add(-1) }

@@ -34,6 +34,9 @@ struct HeadFields {
     /// The client waits for a word before it sends the body.
     private(set) var expectsContinue = false
     private(set) var fault: Fault?
+    /// The first `Authorization`, and how many there are.
+    private(set) var authorization: String?
+    private(set) var authorizations = 0
 
     init(_ headers: HTTPHeaders) {
         for (name, value) in headers {
@@ -44,6 +47,9 @@ struct HeadFields {
                 if !expectsContinue { fault = .expectation }
             case 12 where Self.isSame(name, "x-request-id"):
                 if requestID == nil, RequestHeaders.isRequestID(value) { requestID = value }
+            case 13 where Self.isSame(name, "authorization"):
+                if authorizations == 0 { authorization = value }
+                authorizations += 1
             case 14 where Self.isSame(name, "content-length"): contentLength = Int(value)
             case 16 where Self.isSame(name, "content-encoding"):
                 if !Self.isSame(value, "identity") { fault = .encoding }

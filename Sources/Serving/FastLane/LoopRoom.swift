@@ -20,6 +20,7 @@ final class LoopRoom {
     private var settingsGeneration: UInt64
     var ids = RequestIDs()
     var plans: PlanCache
+    private var known = AccessCache()
     private(set) var date = HTTPDate.now
     private(set) var lane: RedisLane?
     private var spareBuffer = ByteBuffer()
@@ -92,6 +93,14 @@ final class LoopRoom {
         for handler in connections.values { handler.end() }
         lane?.close()
         lane = nil
+    }
+
+    // MARK: Access
+
+    /// Why a request may not have what it needs; `nil` when it may.
+    func refusal(_ fields: HeadFields, _ need: AccessNeed, at now: NIODeadline) -> AccessRefusal? {
+        known.refusal(
+            fields.authorization, count: fields.authorizations, need, serving.access, at: now)
     }
 
     // MARK: Connections

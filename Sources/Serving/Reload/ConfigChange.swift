@@ -22,9 +22,11 @@ package enum ConfigChange {
         Key("project") { $0.project },
         Key("online_store") { $0.onlineStore },
         Key("serve.http") { $0.serve.http },
+        Key("serve.tls") { $0.serve.tls != nil },
         Key("serve.threads") { $0.serve.threads },
         Key("serve.limits.connections") { $0.serve.limits.connections },
         Key("admin.http") { $0.admin?.http },
+        Key("admin.tls") { $0.admin?.tls != nil },
         Key("admin.audit") { $0.admin?.audit },
         Key("telemetry.log_format") { $0.telemetry.logFormat },
     ]

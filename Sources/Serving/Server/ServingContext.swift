@@ -19,6 +19,8 @@ package final class ServingContext: Sendable {
     let store: any OnlineStore
     /// How each event loop connects to Redis; `nil` for a store that isn't Redis.
     let laneConfiguration: RedisClient.Configuration?
+    /// Who may ask for what, over HTTP and gRPC.
+    package let access: DataAccess
     /// How HTTP and gRPC are encrypted; `nil` for not at all.
     package let security: ListenerSecurity?
     private let live: Mutex<ServerSettings>
@@ -29,9 +31,11 @@ package final class ServingContext: Sendable {
 
     package init(
         settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
-        store: any OnlineStore, lane: RedisClient.Configuration?, security: ListenerSecurity? = nil, logger: Logger
+        store: any OnlineStore, lane: RedisClient.Configuration?, security: ListenerSecurity? = nil,
+        access: DataAccess = DataAccess(), logger: Logger
     ) {
         self.settings = settings
+        self.access = access
         self.security = security
         live = Mutex(settings)
         admission = AdmissionGate(

@@ -21,6 +21,25 @@ enum RouteLabel: Int, CaseIterable {
         }
     }
 
+    /// What a request of it asks of a token.
+    var need: AccessNeed {
+        switch self {
+        case .lookup, .feastLookup: .read
+        case .push, .write, .materialize, .materializeIncremental: .write
+        case .health, .metrics, .openAPI: .nothing
+        // The router may understand a path that isn't understood here.
+        case .other: .everything
+        }
+    }
+
+    /// Whether errors are worded as Feast's server does.
+    var isFeast: Bool {
+        switch self {
+        case .feastLookup, .push, .write, .materialize, .materializeIncremental: true
+        case .lookup, .health, .metrics, .openAPI, .other: false
+        }
+    }
+
     var name: String {
         switch self {
         case .lookup: "/v1/lookup"
@@ -71,6 +90,7 @@ package final class ServingMetrics: Sendable {
     let plansCompiled: Counter
     private let requests: [[Counter]]
     private let durations: [[Histogram]]
+    private let refusals: [Counter]
     private let storeErrors: [StoreError.Code: Counter]
 
     package init(registry: MetricRegistry) {
@@ -85,6 +105,7 @@ package final class ServingMetrics: Sendable {
         durations = LookupRoute.allCases.map { route in
             LookupOutcome.allCases.map { registry.histogram(.lookupDurationSeconds, [route.label.name, $0.name]) }
         }
+        refusals = AccessRefusal.reasons.map { registry.counter(.accessRefusals, ["http", $0]) }
         storeErrors = Dictionary(
             uniqueKeysWithValues: StoreError.Code.allCases.map { ($0, registry.counter(.storeErrors, [$0.rawValue])) })
         inFlight.set(0)
@@ -94,6 +115,11 @@ package final class ServingMetrics: Sendable {
     /// Counts an answer by its status.
     func answered(_ route: RouteLabel, _ status: Int) {
         requests[route.rawValue][min(max(status / 100, 1), 5) - 1].add()
+    }
+
+    /// Counts a request that its token kept out.
+    func refused(_ refusal: AccessRefusal) {
+        refusals[refusal.index].add()
     }
 
     /// Observes how long a lookup took.

@@ -33,7 +33,11 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
             within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
 
-            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker, log level and admin tokens, \
+            serve.tls and admin.tls encrypt the listeners; serve.tokens and serve.jwt say who may read and who may write \
+            (`tidemark admin token` makes a token). Health, metrics and /openapi.json are open.
+
+            A changed config file, and changed files of certificates, keys and tokens, take force within seconds, or at once on SIGHUP: \
+            limits, deadlines, breaker, log level, tokens and certificates, \
             without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
             connections and the store count from the next start.
 
@@ -67,6 +71,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private static func serve(_ project: ServingProject) async throws {
         let logger = project.logger
+        let access = try await ServingAccess(project)
         let store = try await StoreOpener.open(project.config, configPath: project.configPath)
         let watcher = CatalogWatcher(
             store: store, project: project.config.project, interval: project.config.serve.catalogRefresh,
@@ -74,14 +79,16 @@ struct ServeCommand: AsyncParsableCommand {
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
             gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store,
-            lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath), logger: logger)
+            lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath),
+            security: access.serve, access: access.data, logger: logger)
         // A write reads what it replaces, and its caller waits for more than a lookup's does.
         let writes = WriteRoutes(
             FeatureWriter(store, project: project.config.project), project: project.config.project,
             limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
             maximumTimeout: max(project.settings.maximumTimeout, .seconds(2)))
         let daemon = ServingDaemon(serving, routes: writes.routes()) { endpoint in
-            print("tidemark serves \(project.config.project) on http://\(endpoint)")
+            let scheme = access.serve == nil ? "http" : "https"
+            print("tidemark serves \(project.config.project) on \(scheme)://\(endpoint)")
             logger.info(
                 "the serving daemon listens",
                 metadata: [
@@ -91,8 +98,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         do {
             let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-            let admin = try AdminService(project)
-            let reloader = Self.reloader(project, serving, watcher, hangups, admin)
+            let admin = AdminService(project, access)
+            let reloader = Self.reloader(project, serving, watcher, hangups, access, admin)
             var services: [any Service] = [watcher, reloader, HangupSignal(hangup)]
             if let admin { services.append(admin.listener(project, serving, store, reloader)) }
             services += [daemon] + Self.grpcDaemon(project, serving, store)
@@ -147,19 +154,23 @@ struct ServeCommand: AsyncParsableCommand {
 
     private static func reloader(
         _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
-        _ admin: AdminService?
+        _ access: ServingAccess, _ admin: AdminService?
     ) -> ConfigReloader {
         let path = project.configPath
         return ConfigReloader(
             config: project.config, text: project.text, hangups: hangups, logger: project.logger,
             registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
-            apply: { config in
-                project.sink.level = ProcessLog.level(config.telemetry)
-                serving.reconfigure(ServerSettings(config.serve, cores: project.settings.threads))
-                serving.gate.configure(Self.breaker(config.serve))
-                watcher.setInterval(config.serve.catalogRefresh)
-                admin?.apply(config)
-            })
+            prepare: { config in
+                let commit = try await access.prepare(config)
+                return {
+                    commit()
+                    project.sink.level = ProcessLog.level(config.telemetry)
+                    serving.reconfigure(ServerSettings(config.serve, cores: project.settings.threads))
+                    serving.gate.configure(Self.breaker(config.serve))
+                    watcher.setInterval(config.serve.catalogRefresh)
+                    admin?.tookConfig()
+                }
+            }, refresh: { try await access.refresh($0) })
     }
 
     private static func run(_ services: [any Service], _ project: ServingProject) async throws {

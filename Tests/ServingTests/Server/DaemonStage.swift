@@ -31,6 +31,9 @@ struct DaemonStage: Sendable {
         var awaitsCatalog = true
         /// Whether Redis is up when the daemon starts.
         var startsRedis = true
+        var security: ListenerSecurity?
+        /// Who may do what; everybody everything unless a policy is applied.
+        var access = DataAccess()
 
         init() {
             settings.timeout = .seconds(5)
@@ -72,7 +75,8 @@ struct DaemonStage: Sendable {
         let serving = ServingContext(
             settings: options.settings, metrics: ServingMetrics(registry: MetricRegistry()), gate: StoreGate(),
             catalog: watcher, store: store,
-            lane: options.usesLane ? RedisClient.Configuration(topology: redis.topology) : nil, logger: logger)
+            lane: options.usesLane ? RedisClient.Configuration(topology: redis.topology) : nil,
+            security: options.security, access: options.access, logger: logger)
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingOldest(1))
         let writes = WriteRoutes(
             FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),
