@@ -34,7 +34,16 @@ extension ConfigShape {
                 "feast_statuses", .word(ServeConfig.FeastStatuses.allCases.map(\.rawValue)),
                 "How the Feast routes word a value that is there but too old: as it is, or as Feast's server does.",
                 default: "honest"),
-            Field("breaker", .object(breaker), "When the store is left alone for a while."),
+            Field("breaker", .object(serveBreaker), "When the store is left alone for a while."),
+        ])
+
+    private static let serveBreaker = ObjectShape(
+        name: "serve_breaker", summary: "When the store is left alone for a while.",
+        fields: [
+            Field("failures", .integer(1...1_000), "Failures in a row that open it.", default: "5"),
+            Field(
+                "open", .duration(.milliseconds(100)...(.hours(1))),
+                "The longest it stays open before it lets a lookup try the store again.", default: "1s"),
         ])
 
     private static let serveLimits = ObjectShape(
