@@ -176,10 +176,17 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             path: "Benchmarks/LookupBare", swiftSettings: house),
+        .executableTarget(
+            name: "lookup-load",
+            dependencies: [
+                "RedisClient", "TidemarkTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ] + nio,
+            path: "Benchmarks/LookupLoad", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
-            ["FeatureModel", "Resilience", "RowCodec", "OnlineStore", "RedisClient", "LocalDatabase", "Extraction"]),
+            ["FeatureModel", "Resilience", "RowCodec", "OnlineStore", "RedisClient", "LocalDatabase", "Extraction"] + nio),
 
         tests("FeatureModelTests", ["FeatureModel"]),
         tests("ResilienceTests", ["Resilience"]),

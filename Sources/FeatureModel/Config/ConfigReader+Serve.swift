@@ -17,7 +17,7 @@ extension ConfigReader {
             catalogRefresh: node?["catalog_refresh"]?.duration ?? .seconds(1),
             feastStatuses: node?["feast_statuses"]?.text.flatMap(ServeConfig.FeastStatuses.init(rawValue:)) ?? .honest,
             breaker: BreakerConfig(
-                failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(10)),
+                failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(1)),
             tls: node?["tls"].flatMap { ListenerTLSConfig($0) }, access: AccessConfig(node))
     }
 

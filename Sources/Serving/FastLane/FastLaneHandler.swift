@@ -341,13 +341,24 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         // What is under way and what waits comes first: behind these events the connection is closed.
-        if case .idle = phase, waiting.isEmpty { return context.fireUserInboundEventTriggered(event) }
+        if case .idle = phase, waiting.isEmpty {
+            guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
+            return linger(context)
+        }
         if case .routing = phase, waiting.isEmpty { return context.fireUserInboundEventTriggered(event) }
         guard heldEvents.count < 4 else { return }
         heldEvents.append(event)
         // The rest of a body will never come.
         if case .collecting = phase, waiting.isEmpty, case ChannelEvent.inputClosed? = event as? ChannelEvent {
             end(context)
+        }
+    }
+
+    /// The daemon ends, and nothing is under way here: a request may be on its way, though, and gets its answer.
+    private func linger(_ context: ChannelHandlerContext) {
+        context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(ServingContext.acceptTime)) { [self] in
+            guard let context = self.context, case .idle = phase, waiting.isEmpty else { return }
+            context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         }
     }
 

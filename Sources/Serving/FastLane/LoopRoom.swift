@@ -29,7 +29,11 @@ final class LoopRoom {
     private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
     private var ticker: RepeatedTask?
     /// When the first lookup of the loop's turn was read.
-    private var turnBegan: NIODeadline?
+    var turnBegan: NIODeadline?
+    /// Lookups that wait for room.
+    var line = WaitingLine<LookupCall>()
+    /// Whether the line will move by itself.
+    var isMoving = false
 
     init(_ serving: ServingContext, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
@@ -60,21 +64,6 @@ final class LoopRoom {
         for handler in connections.values {
             if isOver { handler.end() } else { handler.check(at: instant) }
         }
-    }
-
-    /// Whether a lookup that is read now can still be answered in good time.
-    ///
-    /// A loop reads in one turn all that has come, so what is read late in a long turn has waited at least since its beginning.
-    /// That wait is in no latency and under no limit of requests under way; refusing the rest of the turn ends it soon, and
-    /// the next one begins with younger requests.
-    func isTimely(at now: NIODeadline) -> Bool {
-        guard let began = turnBegan else {
-            turnBegan = now
-            // Runs when all that was ready is read.
-            eventLoop.assumeIsolated().execute { self.turnBegan = nil }
-            return true
-        }
-        return now - began <= settings.longestTurn
     }
 
     private func followSettings() {
@@ -160,11 +149,15 @@ struct LoopSettings {
     let idleTimeout: TimeAmount
     let writeTimeout: TimeAmount
     let imitatesFeast: Bool
-    /// How long a turn may be before the rest of it is refused: two of these and the work of the last request of one are within
-    /// its time.
-    let longestTurn: TimeAmount
+    /// How long a lookup may wait for room; one that has less time than most waits for the same share of it.
+    let patience: TimeAmount
+    /// How long lookups may begin one after the other before the loop looks at its sockets again.
+    let shortTurn: TimeAmount
     /// How long a connection that is ended may go on sending what nobody reads.
     let lingerTimeout = TimeAmount.seconds(2)
+
+    /// How long a lookup with so much time may wait for room.
+    static func patience(of time: TimeAmount) -> TimeAmount { .nanoseconds(time.nanoseconds / 5 * 2) }
 
     init(_ settings: ServerSettings) {
         timeout = TimeAmount(settings.timeout)
@@ -177,7 +170,8 @@ struct LoopSettings {
         idleTimeout = TimeAmount(settings.idleTimeout)
         writeTimeout = TimeAmount(settings.writeTimeout)
         imitatesFeast = settings.imitatesFeast
-        longestTurn = TimeAmount(settings.timeout * 0.4)
+        patience = min(Self.patience(of: timeout), .milliseconds(25))
+        shortTurn = min(max(.milliseconds(1), TimeAmount(settings.timeout * 0.04)), .milliseconds(4))
     }
 }
 

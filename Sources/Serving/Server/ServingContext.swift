@@ -27,6 +27,7 @@ package final class ServingContext: Sendable {
     private let liveGeneration = Atomic<UInt64>(0)
     private let draining = Atomic(false)
     private let overdue = Atomic(false)
+    private let listener = Mutex<(any Channel)?>(nil)
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
 
     package init(
@@ -84,6 +85,19 @@ package final class ServingContext: Sendable {
         draining.store(true, ordering: .relaxed)
         metrics.ready.set(false)
     }
+
+    /// Where connections come from; `nil` when there is no such place any more.
+    func listens(on channel: (any Channel)?) { listener.withLock { $0 = channel } }
+
+    /// Lets no new connection begin, and gives those that did the time to be accepted.
+    func closeDoor() async {
+        guard let listener = listener.withLock({ $0 }), await ListenerFilter.close(listener) else { return }
+        try? await Task.sleep(for: Self.acceptTime)
+    }
+
+    /// How long connections that clients hold for open may need until they are accepted, and an idle connection is kept for a
+    /// request that is on its way.
+    static let acceptTime = Duration.milliseconds(100)
 
     /// Ends what is still under way.
     func endDrain() {

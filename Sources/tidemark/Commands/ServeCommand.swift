@@ -149,6 +149,7 @@ struct ServeCommand: AsyncParsableCommand {
         var breaker = Breaker.Configuration()
         breaker.consecutiveFailures = config.breaker.failures
         breaker.openMaximum = config.breaker.open
+        breaker.openInitial = min(breaker.openInitial, breaker.openMaximum)
         return breaker
     }
 
