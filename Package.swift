@@ -138,6 +138,13 @@ let package = Package(
             ],
             swiftSettings: [.swiftLanguageMode(.v6)]),
         room(
+            "FeastRows",
+            [
+                "FeatureModel", "RowCodec", "RedisClient", "OnlineStore", "ServingProtos",
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+        room(
             "ServingGRPC",
             [
                 "FeatureModel", "OnlineStore", "Resilience", "Serving", "ServingProtos", "Telemetry",
@@ -152,7 +159,7 @@ let package = Package(
             dependencies: [
                 "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Extraction",
                 "Telemetry", "Sync", "Recall", "Ranking", "Training", "Recommend", "Serving", "ServingGRPC",
-                "RetailRocket",
+                "FeastRows", "RetailRocket",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -206,6 +213,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio),
+        tests(
+            "FeastRowsTests",
+            [
+                "FeastRows", "FeatureModel", "OnlineStore", "RedisClient", "ServingProtos",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
         tests(
             "ServingGRPCTests",
             [

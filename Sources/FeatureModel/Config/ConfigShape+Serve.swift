@@ -35,6 +35,7 @@ extension ConfigShape {
                 "How the Feast routes word a value that is there but too old: as it is, or as Feast's server does.",
                 default: "honest"),
             Field("breaker", .object(breaker), "When the store is left alone for a while."),
+            Field("feast", .object(feast), "Serves Feast's rows, read only, in place of the online store."),
         ])
 
     private static let serveLimits = ObjectShape(

@@ -38,6 +38,8 @@ package struct ServeConfig: Hashable, Sendable {
     package let feastStatuses: FeastStatuses
     /// When the store is left alone for a while.
     package let breaker: BreakerConfig
+    /// Feast's rows, in place of the online store; `nil` for our own.
+    package let feast: FeastConfig?
 }
 
 /// The largest request that is answered.
