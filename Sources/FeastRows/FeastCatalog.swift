@@ -20,7 +20,8 @@ struct FeastCatalog: Sendable {
     let documents: [String: Document]
     /// Names of the views that are served, sorted.
     let viewNames: [String]
-    private let hash: String
+    /// Of all that is served and refused, 16 hex digits.
+    let hash: String
     private let appliedAt: Int64
 
     /// - Parameters:

@@ -21,6 +21,9 @@ final class FeastRegistryFile: Sendable {
     struct Contents: Sendable {
         let stamp: Stamp
         let bytes: [UInt8]
+        /// Whether another state would have another stamp. A file that was written just now may be written again under the same
+        /// one, since the file system's clock stands still for some milliseconds at a time.
+        let isSettled: Bool
     }
 
     let path: String
@@ -64,7 +67,14 @@ final class FeastRegistryFile: Sendable {
         guard stamp(descriptor) == before, bytes.count == before.bytes else {
             return .failure(StoreError(.unavailable, "Feast's registry changes while it is read", detail: path))
         }
-        return .success(Contents(stamp: before, bytes: bytes))
+        return .success(Contents(stamp: before, bytes: bytes, isSettled: abs(now() &- before.modifiedAt) > 100_000))
+    }
+
+    /// Microseconds since 1970.
+    private static func now() -> Int64 {
+        var time = timespec()
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 
     private static func reason(_ number: Int32) -> String { unsafe String(cString: strerror(number)) }

@@ -84,11 +84,11 @@ package final class FeastStore: OnlineStore {
         guard let contents = try await file.contents(unless: known) else { return try standing() }
         let made: Result<(FeastRegistry, FeastCatalog), StoreError> = parse(contents)
         let isNews = state.withLock { state in
-            defer { state.stamp = contents.stamp }
+            state.stamp = contents.isSettled ? contents.stamp : nil
             switch made {
             case .success(let (_, catalog)):
-                (state.failure, state.catalog) = (nil, catalog)
-                return state.stamp != contents.stamp
+                defer { (state.failure, state.catalog) = (nil, catalog) }
+                return state.catalog?.hash != catalog.hash
             case .failure(let error):
                 state.failure = error
                 return false
@@ -120,7 +120,8 @@ package final class FeastStore: OnlineStore {
         do throws(StoreError) {
             let catalog = try FeastCatalog(
                 registry, project: configuration.project, modifiedAt: contents.stamp.modifiedAt, after: previous)
-            return .success((registry, catalog))
+            // The same definitions again are no reason to forget those before them.
+            return .success((registry, previous.flatMap { $0.hash == catalog.hash ? $0 : nil } ?? catalog))
         } catch {
             return .failure(error)
         }

@@ -14,6 +14,11 @@ package struct FeastView: Sendable, Hashable {
     package struct Key: Sendable, Hashable {
         package let name: String
         package let type: KeyType
+
+        package init(name: String, type: KeyType) {
+            self.name = name
+            self.type = type
+        }
     }
 
     /// The types that a join key may have.

@@ -1,5 +1,6 @@
 import FeastRows
 import FeatureModel
+import Glibc
 import OnlineStore
 import RedisClient
 import ServingProtos
@@ -63,7 +64,10 @@ final class FeastHome {
 
     func writeRegistry() throws {
         let bytes: [UInt8] = try registry.serializedBytes()
-        try workdir.write(String(decoding: bytes, as: UTF8.self), to: "registry.db")
+        let descriptor = unsafe open(workdir.file("registry.db"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        defer { close(descriptor) }
+        let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        try #require(count == bytes.count)
     }
 
     func store() throws -> FeastStore {

@@ -32,7 +32,7 @@ struct FeastLayoutTests {
         #expect(FeastLayout.key(keys, project: project) == hex(pair))
         #expect(FeastLayout.key(keys.reversed(), project: project) == hex(pair))
         #expect(
-            FeastLayout.key(FeastLayout.noEntity, project: project)
+            FeastLayout.key([(FeastView.noEntity.name, .string(""))], project: project)
                 == hex("01000000 02000000 0a000000 5f5f64756d6d795f6964 02000000 00000000 6d795f70726f6a656374"))
     }
 

@@ -59,7 +59,7 @@ struct FeastRegistryTests {
         ]
         $0.onDemandFeatureViews = [
             .with { ($0.spec.name, $0.spec.project) = ("odfv", "shop") },
-            .with { ($0.spec.name, $0.spec.project) = ("theirs", "elsewhere") },
+            .with { ($0.spec.name, $0.spec.project) = ("theirs", "third") },
         ]
     }
 
