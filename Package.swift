@@ -138,6 +138,13 @@ let package = Package(
             ],
             swiftSettings: [.swiftLanguageMode(.v6)]),
         room(
+            "FeastRows",
+            [
+                "FeatureModel", "RowCodec", "RedisClient", "OnlineStore", "ServingProtos",
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+        room(
             "ServingGRPC",
             [
                 "FeatureModel", "OnlineStore", "Resilience", "Serving", "ServingProtos", "Telemetry",
@@ -152,7 +159,7 @@ let package = Package(
             dependencies: [
                 "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Extraction",
                 "Telemetry", "Sync", "Recall", "Ranking", "Training", "Recommend", "Serving", "ServingGRPC",
-                "RetailRocket",
+                "FeastRows", "RetailRocket",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -183,6 +190,16 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ] + nio,
             path: "Benchmarks/LookupLoad", swiftSettings: house),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "FeatureModel", "RowCodec", "OnlineStore", "Serving", "TidemarkTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Benchmarks/Fuzz", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -215,6 +232,12 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio),
+        tests(
+            "FeastRowsTests",
+            [
+                "FeastRows", "FeatureModel", "OnlineStore", "RedisClient", "ServingProtos",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
         tests(
             "ServingGRPCTests",
             [

@@ -1,7 +1,7 @@
 // The part of the config that the serving daemon obeys.
 
 extension ConfigReader {
-    static func serve(_ node: YAMLNode?) -> ServeConfig {
+    static func serve(_ node: YAMLNode?, feast: FeastConfig? = nil) -> ServeConfig {
         let timeout = node?["timeout"]?.duration ?? .milliseconds(50)
         let breaker = node?["breaker"]
         return ServeConfig(
@@ -18,7 +18,7 @@ extension ConfigReader {
             feastStatuses: node?["feast_statuses"]?.text.flatMap(ServeConfig.FeastStatuses.init(rawValue:)) ?? .honest,
             breaker: BreakerConfig(
                 failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(1)),
-            tls: node?["tls"].flatMap { ListenerTLSConfig($0) }, access: AccessConfig(node))
+            tls: node?["tls"].flatMap { ListenerTLSConfig($0) }, access: AccessConfig(node), feast: feast)
     }
 
     private static func limits(_ node: YAMLNode?) -> ServeLimits {

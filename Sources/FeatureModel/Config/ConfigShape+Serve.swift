@@ -40,6 +40,7 @@ extension ConfigShape {
                 "tokens", .list(.object(AccessShape.token), count: 0...1_000),
                 "Who may ask for what, by bearer token. Without these and jwt everybody may."),
             Field("jwt", .object(AccessShape.jwt), "Takes signed tokens of an issuer."),
+            Field("feast", .object(feast), "Serves Feast's rows, read only, in place of the online store."),
         ])
 
     private static let serveBreaker = ObjectShape(

@@ -42,6 +42,8 @@ package struct ServeConfig: Hashable, Sendable {
     package let tls: ListenerTLSConfig?
     /// Who may ask for what.
     package let access: AccessConfig
+    /// Feast's rows, in place of the online store; `nil` for our own.
+    package let feast: FeastConfig?
 }
 
 /// The largest request that is answered.

@@ -301,7 +301,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             hasPassedOn = false
             context.fireChannelReadComplete()
         }
-        if case .idle = phase, waiting.isEmpty { releaseHeld(context) }
+        releaseWhatIsDue(context)
         readIfWanted(context)
     }
 
@@ -369,6 +369,22 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .collecting: fail(error, context)
         case .routing(requestEnded: false, _) where !hasAnswerBegun: fail(error, context)
         default: heldError = heldError ?? error
+        }
+    }
+
+    /// Lets what was held take effect once it concerns the request that is under way: nothing waits before it any more.
+    private func releaseWhatIsDue(_ context: ChannelHandlerContext) {
+        guard waiting.isEmpty else { return }
+        switch phase {
+        case .idle, .routing(requestEnded: false, _): releaseHeld(context)
+        case .collecting:
+            if let error = heldError { return fail(error, context) }
+            // The rest of a body will never come.
+            let isCut = heldEvents.contains { event in
+                if case ChannelEvent.inputClosed? = event as? ChannelEvent { true } else { false }
+            }
+            if isCut { end(context) }
+        case .working, .routing, .ending: break
         }
     }
 

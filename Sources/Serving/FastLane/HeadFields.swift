@@ -1,10 +1,10 @@
 import NIOCore
-import NIOHTTP1
+package import NIOHTTP1
 
 /// What the server itself needs of a request's headers, read in one pass.
-struct HeadFields {
+package struct HeadFields {
     /// Why a request can't be taken as it is.
-    enum Fault: Hashable {
+    package enum Fault: Hashable {
         case timeout
         case expectation
         case encoding
@@ -27,18 +27,20 @@ struct HeadFields {
     }
 
     /// The length that the head announces.
-    private(set) var contentLength: Int?
+    package private(set) var contentLength: Int?
     /// The smallest budget asked for, in milliseconds.
     private(set) var timeoutMilliseconds: Int64?
-    private(set) var requestID: String?
+    /// Of the request, where it is one.
+    package private(set) var requestID: String?
     /// The client waits for a word before it sends the body.
     private(set) var expectsContinue = false
-    private(set) var fault: Fault?
+    package private(set) var fault: Fault?
     /// The first `Authorization`, and how many there are.
     private(set) var authorization: String?
     private(set) var authorizations = 0
 
-    init(_ headers: HTTPHeaders) {
+    /// Reads them.
+    package init(_ headers: HTTPHeaders) {
         for (name, value) in headers {
             // The length sorts out all but a few names before any comparison.
             switch name.utf8.count {

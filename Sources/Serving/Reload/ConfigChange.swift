@@ -23,6 +23,7 @@ package enum ConfigChange {
         Key("online_store") { $0.onlineStore },
         Key("serve.http") { $0.serve.http },
         Key("serve.tls") { $0.serve.tls != nil },
+        Key("serve.feast") { $0.serve.feast },
         Key("serve.threads") { $0.serve.threads },
         Key("serve.limits.connections") { $0.serve.limits.connections },
         Key("admin.http") { $0.admin?.http },

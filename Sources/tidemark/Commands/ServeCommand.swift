@@ -41,6 +41,10 @@ struct ServeCommand: AsyncParsableCommand {
             without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
             connections and the store count from the next start.
 
+            With `serve.feast` in the config it serves, read only, what Feast materialized: the views of Feast's registry file, \
+            by the rows in Feast's Redis, through the same routes. The file is read again when it changes; the last good one \
+            stays in force. No online_store and no sources are needed then.
+
             With `admin:` in the config there is an admin listener beside it, on 127.0.0.1:6567 unless admin.http says \
             otherwise; it wants a bearer token (`tidemark admin token`), and refuses everything while none is configured.
 
@@ -72,27 +76,29 @@ struct ServeCommand: AsyncParsableCommand {
     private static func serve(_ project: ServingProject) async throws {
         let logger = project.logger
         let access = try await ServingAccess(project)
-        let store = try await StoreOpener.open(project.config, configPath: project.configPath)
+        let feast = project.config.serve.feast
+        let store: any OnlineStore
+        if let feast {
+            store = try await StoreOpener.openFeast(feast, configPath: project.configPath, logger: logger)
+        } else {
+            store = try await StoreOpener.open(project.config, configPath: project.configPath)
+        }
         let watcher = CatalogWatcher(
-            store: store, project: project.config.project, interval: project.config.serve.catalogRefresh,
-            logger: logger)
+            store: store, project: project.served, interval: project.config.serve.catalogRefresh, logger: logger)
+        // Feast's rows lie where no lane of ours looks.
+        let lane =
+            feast == nil ? try StoreOpener.laneConfiguration(project.config, configPath: project.configPath) : nil
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
-            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store,
-            lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath),
+            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store, lane: lane,
             security: access.serve, access: access.data, logger: logger)
-        // A write reads what it replaces, and its caller waits for more than a lookup's does.
-        let writes = WriteRoutes(
-            FeatureWriter(store, project: project.config.project), project: project.config.project,
-            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
-            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2)))
-        let daemon = ServingDaemon(serving, routes: writes.routes()) { endpoint in
+        let daemon = ServingDaemon(serving, routes: writeRoutes(project, store)) { endpoint in
             let scheme = access.serve == nil ? "http" : "https"
-            print("tidemark serves \(project.config.project) on \(scheme)://\(endpoint)")
+            print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
             logger.info(
                 "the serving daemon listens",
                 metadata: [
-                    "address": "\(endpoint)", "project": "\(project.config.project)", "config": "\(project.hash)",
+                    "address": "\(endpoint)", "project": "\(project.served)", "config": "\(project.hash)",
                     "threads": "\(project.settings.threads)", "store": "\(store.kind)",
                 ])
         }
@@ -130,13 +136,28 @@ struct ServeCommand: AsyncParsableCommand {
         logger.info("the serving daemon ended")
     }
 
+    /// Feast's routes that write. Its own rows are only read.
+    private static func writeRoutes(_ project: ServingProject, _ store: any OnlineStore) -> [ServingRoute] {
+        guard project.config.serve.feast == nil else {
+            return WriteRoutes.refusing(
+                "the rows of project \(project.served) are Feast's and only read here; write and materialize with Feast"
+            )
+        }
+        // A write reads what it replaces, and its caller waits for more than a lookup's does.
+        return WriteRoutes(
+            FeatureWriter(store, project: project.served), project: project.served,
+            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
+            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2))
+        ).routes()
+    }
+
     /// The listener of gRPC, where there is to be one.
     private static func grpcDaemon(
         _ project: ServingProject, _ serving: ServingContext, _ store: some OnlineStore
     ) -> [any Service] {
         guard let address = project.grpc else { return [] }
         let settings = GRPCSettings(project.settings, address: address)
-        let (name, logger) = (project.config.project, project.logger)
+        let (name, logger) = (project.served, project.logger)
         return [
             GRPCDaemon(serving, store: store, settings: settings, version: Tidemark.version) { address in
                 print("tidemark serves \(name) over gRPC on \(address)")
@@ -196,6 +217,9 @@ struct ServingProject: Sendable {
     let settings: ServerSettings
     /// Where gRPC is served; `nil` for nowhere.
     let grpc: NetworkAddress?
+    /// The project whose features are served.
+    var served: String { config.serve.feast?.project ?? config.project }
+
     /// Of the config's text, 16 hex digits.
     let hash: String
     let logger: Logger
