@@ -53,13 +53,14 @@ struct ConfigReader {
         let sources = (root["sources"]?.entries ?? []).compactMap { source($0) }
         checkTimes(root)
         checkServe(root["serve"])
+        checkPipelines(root)
         var admin: AdminConfig?
         if let node = root["admin"] { admin = AdminConfig(node, into: &diagnostics) }
         guard let project = root["project"]?.text, let store, !sources.isEmpty else { return nil }
         return Config(
             file: file, project: project, schemas: root["schemas"]?.text ?? "schemas/\(project)", onlineStore: store,
             sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"]),
-            telemetry: Self.telemetry(root["telemetry"]), admin: admin,
+            telemetry: Self.telemetry(root["telemetry"]), admin: admin, pipelines: Self.pipelines(root["pipelines"]),
             document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
             uninterpreted: Self.uninterpreted(root),
             sourcesLine: root["sources"]?.place.line ?? 1)

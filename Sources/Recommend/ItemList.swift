@@ -1,0 +1,22 @@
+package import FeatureModel
+
+/// An item and how much speaks for it.
+package struct ScoredItem: Sendable, Hashable {
+    package var id: EntityKeyValue
+    package var score: Float
+
+    package init(id: EntityKeyValue, score: Float) {
+        self.id = id
+        self.score = score
+    }
+}
+
+/// One version of a list in the memory of this process. Looking up takes no lock and no I/O.
+package protocol ItemList: Sendable {
+    /// Counts up with each version.
+    var version: UInt64 { get }
+    /// The best items, best first.
+    func top(segment: String?, limit: Int) -> [ScoredItem]
+    /// What goes with the seeds, the latest first; best first.
+    func neighbours(of seeds: [EntityKeyValue], limit: Int, excluding: Set<EntityKeyValue>) -> [ScoredItem]
+}
