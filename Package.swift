@@ -198,7 +198,12 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry"]),
         tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RecommendTests", ["Recommend", "Recall", "Ranking", "OnlineStore", "FeatureModel", "Resilience"]),
+        tests(
+            "RecommendTests",
+            [
+                "Recommend", "Recall", "Ranking", "OnlineStore", "RowCodec", "FeatureModel", "Resilience", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests(
             "ServingTests",
             [

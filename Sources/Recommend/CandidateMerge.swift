@@ -1,4 +1,5 @@
 import FeatureModel
+import Recall
 
 /// What one source gave.
 struct SourceResult: Sendable {

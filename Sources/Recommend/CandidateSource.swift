@@ -1,4 +1,5 @@
 package import FeatureModel
+package import Recall
 
 /// What a source is asked for.
 package struct CandidateQuery: Sendable {

@@ -1,15 +1,5 @@
 package import FeatureModel
-
-/// An item and how much speaks for it.
-package struct ScoredItem: Sendable, Hashable {
-    package var id: EntityKeyValue
-    package var score: Float
-
-    package init(id: EntityKeyValue, score: Float) {
-        self.id = id
-        self.score = score
-    }
-}
+package import Recall
 
 /// One version of a list in the memory of this process. Looking up takes no lock and no I/O.
 package protocol ItemList: Sendable {

@@ -1,6 +1,7 @@
 import FeatureModel
 import Logging
 import OnlineStore
+import Recall
 import ServiceLifecycle
 
 /// Looks at the items of the fallback lists again and again, so that policy holds when nobody can be asked.

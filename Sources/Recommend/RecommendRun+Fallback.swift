@@ -1,4 +1,5 @@
 import FeatureModel
+import Recall
 
 /// The rungs that need nobody: memory of this process, no call, no wait.
 extension RecommendRun {

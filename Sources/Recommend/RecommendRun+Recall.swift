@@ -1,5 +1,6 @@
 import FeatureModel
 import OnlineStore
+import Recall
 import Resilience
 
 /// Candidates that passed all filters, with what is known of them.

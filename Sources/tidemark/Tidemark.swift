@@ -26,7 +26,7 @@ import Glibc
                     SyncCommand.self, StatusCommand.self, VerifyCommand.self, VersionsCommand.self,
                     WatermarkCommand.self, PauseCommand.self, ResumeCommand.self, SourceCommand.self,
                 ]),
-            CommandGroup(name: "Serving", subcommands: [ServeCommand.self]),
+            CommandGroup(name: "Serving", subcommands: [ServeCommand.self, RecommendCommand.self]),
             CommandGroup(
                 name: "Rows",
                 subcommands: [LookupCommand.self, ExplainCommand.self, EraseCommand.self, QuarantineCommand.self]),

@@ -51,6 +51,7 @@ final class Workspace: Sendable {
         let files = try ConfigFiles.definitions(in: folder)
         let catalog = try Catalog.compile(project: config.project, files: files)
         try config.validate(catalog)
+        try config.validatePipelines(catalog)
         var print = Fingerprint()
         for view in catalog.views { print.combine(String(decoding: ViewDocument.encode(view), as: UTF8.self)) }
         for service in catalog.services {
