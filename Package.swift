@@ -93,7 +93,12 @@ let package = Package(
             ]),
         room(
             "Recall",
-            ["FeatureModel", "Resilience", "Extraction", .product(name: "Crypto", package: "swift-crypto")]),
+            [
+                "FeatureModel", "LocalDatabase", "Extraction",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         room(
             "Ranking",
             [

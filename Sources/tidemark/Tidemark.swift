@@ -26,7 +26,8 @@ import Glibc
                     SyncCommand.self, StatusCommand.self, VerifyCommand.self, VersionsCommand.self,
                     WatermarkCommand.self, PauseCommand.self, ResumeCommand.self, SourceCommand.self,
                 ]),
-            CommandGroup(name: "Serving", subcommands: [ServeCommand.self, RecommendCommand.self]),
+            CommandGroup(name: "Serving", subcommands: [ServeCommand.self]),
+            CommandGroup(name: "Recommending", subcommands: [RecallCommand.self, RecommendCommand.self]),
             CommandGroup(
                 name: "Rows",
                 subcommands: [LookupCommand.self, ExplainCommand.self, EraseCommand.self, QuarantineCommand.self]),

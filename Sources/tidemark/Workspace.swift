@@ -21,7 +21,7 @@ final class Workspace: Sendable {
 
     private struct Opened {
         var store: (any OnlineStore)?
-        var sources: [String: any SourceConnector] = [:]
+        var sources: [String: any SourceConnector & QuerySource] = [:]
         var appliedViews: [String] = []
     }
 
@@ -94,7 +94,15 @@ final class Workspace: Sendable {
         ViewOperator(project: config.project, store: try await store(), owner: settings.owner, now: SyncTime.real.wall)
     }
 
-    private func connector(_ source: SourceConfig) async throws -> any SourceConnector {
+    /// The source of that name, for queries of its own.
+    func querySource(_ name: String) async throws -> any QuerySource {
+        guard let source = config.source(name) else {
+            throw UsageError("there is no source \(name)\(Nearest.hint(name, among: config.sources.map(\.name)))")
+        }
+        return try await connector(source)
+    }
+
+    private func connector(_ source: SourceConfig) async throws -> any SourceConnector & QuerySource {
         if let connector = opened.withLock({ $0.sources[source.name] }) { return connector }
         let connector = try await SourceOpener.open(source, configPath: configPath)
         opened.withLock { $0.sources[source.name] = connector }

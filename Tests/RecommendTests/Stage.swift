@@ -14,7 +14,10 @@ struct Stage: Sendable {
         project: shop
         online_store: {url: "memory:"}
         sources: {shop: {url: "csv:a"}}
-        recall: {dir: recall, lists: {popular: {}, similar: {}}}
+        recall:
+          lists:
+            popular: {kind: popularity, from: shop, query: SELECT 1, item: item}
+            similar: {kind: co_occurrence, from: shop, query: SELECT 1, user: user, item: item, time: ts}
         models: {ctr: {}}
         pipelines:
           home:

@@ -16,6 +16,7 @@ enum ConfigShape {
             Field("sync", .object(sync), "The sync service."),
             Field("serve", .object(serve), "The serving daemon."),
             Field("telemetry", .object(telemetry), "Logs."),
+            Field("recall", .object(recall), "Lists of items that recommendations are recalled from."),
             Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
             Field("pipelines", pipelines, "From recall to an answer, by the name that requests give."),
         ]
