@@ -93,7 +93,12 @@ let package = Package(
             ]),
         room(
             "Recall",
-            ["FeatureModel", "Resilience", "Extraction", .product(name: "Crypto", package: "swift-crypto")]),
+            [
+                "FeatureModel", "LocalDatabase", "Extraction",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         room(
             "Ranking",
             [
@@ -222,7 +227,12 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry"]),
         tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RecommendTests", ["Recommend", "Recall", "Ranking", "OnlineStore", "FeatureModel", "Resilience"]),
+        tests(
+            "RecommendTests",
+            [
+                "Recommend", "Recall", "Ranking", "OnlineStore", "RowCodec", "FeatureModel", "Resilience", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests(
             "ServingTests",
             [

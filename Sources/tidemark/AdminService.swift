@@ -2,6 +2,7 @@ import FeatureModel
 import Foundation
 import Logging
 import OnlineStore
+import Recommend
 import Serving
 import Sync
 import Synchronization
@@ -38,9 +39,10 @@ final class AdminService: Sendable {
 
     /// The listener.
     func listener(
-        _ project: ServingProject, _ serving: ServingContext, _ store: any OnlineStore, _ reloader: ConfigReloader
+        _ project: ServingProject, _ serving: ServingContext, _ store: any OnlineStore, _ reloader: ConfigReloader,
+        gates: GateBook
     ) -> AdminListener {
-        let panels = ServingPanels(serving)
+        let panels = ServingPanels(serving, gates: gates)
         let process = ProcessInfo.processInfo
         let sources = AdminSources(
             project: project.config.project, store: store, owner: "\(process.hostName):\(process.processIdentifier)",

@@ -10,7 +10,7 @@ extension Config {
         return config
     }
 
-    /// Checks that each view of a catalog reads from a configured source. For catalogs that don't come from files;
+    /// Checks that each view of a catalog reads from a configured source, and that recall lists name entities. For catalogs that don't come from files;
     /// `Catalog.compile` checks those, and names their lines.
     ///
     /// - Throws: One error for each view that doesn't.
@@ -22,6 +22,7 @@ extension Config {
                 Place(file: file, line: sourcesLine, column: 1), "sources", view.source.from,
                 kind: "the view \(view.name) to read from a source of the config", among: names)
         }
+        recall?.validate(catalog, Place(file: file, line: sourcesLine, column: 1), into: &diagnostics)
         try diagnostics.throwIfAny(order: [file])
     }
 }
@@ -57,8 +58,10 @@ struct ConfigReader {
         let sources = (root["sources"]?.entries ?? []).compactMap { source($0) }
         checkTimes(root)
         checkServe(root["serve"])
+        checkPipelines(root)
         var admin: AdminConfig?
         if let node = root["admin"] { admin = AdminConfig(node, into: &diagnostics) }
+        let recall = recall(root["recall"], sources: sources)
         guard let project = root["project"]?.text, let store, isFeast ? feast != nil : !sources.isEmpty else {
             return nil
         }
@@ -66,6 +69,7 @@ struct ConfigReader {
             file: file, project: project, schemas: root["schemas"]?.text ?? "schemas/\(project)", onlineStore: store,
             sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"], feast: feast),
             telemetry: Self.telemetry(root["telemetry"]), admin: admin,
+            pipelines: Self.pipelines(root["pipelines"]), recall: recall,
             document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
             uninterpreted: Self.uninterpreted(root),
             sourcesLine: root["sources"]?.place.line ?? 1)

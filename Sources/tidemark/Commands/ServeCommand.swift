@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import NIOCore
 import OnlineStore
+import Recommend
 import RedisClient
 import Resilience
 import ServiceLifecycle
@@ -92,7 +93,19 @@ struct ServeCommand: AsyncParsableCommand {
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
             gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store, lane: lane,
             security: access.serve, access: access.data, logger: logger)
-        let daemon = ServingDaemon(serving, routes: writeRoutes(project, store)) { endpoint in
+        let home: RecommendHome
+        do {
+            home = try RecommendHome(
+                project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
+                registry: project.registry, logger: logger)
+        } catch let error as UsageError {
+            await store.close()
+            Console.error("\(error)")
+            throw Ending.usage
+        }
+        await home.load()
+        let routes = writeRoutes(project, store) + RecommendRoutes(serving, home.recommender).routes
+        let daemon = ServingDaemon(serving, routes: routes) { endpoint in
             let scheme = access.serve == nil ? "http" : "https"
             print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
             logger.info(
@@ -105,10 +118,10 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
             let admin = AdminService(project, access)
-            let reloader = Self.reloader(project, serving, watcher, hangups, access, admin)
-            var services: [any Service] = [watcher, reloader, HangupSignal(hangup)]
-            if let admin { services.append(admin.listener(project, serving, store, reloader)) }
-            services += [daemon] + Self.grpcDaemon(project, serving, store)
+            let reloader = Self.reloader(project, serving, watcher, hangups, access, admin, home)
+            var services: [any Service] = [watcher, reloader, HangupSignal(hangup)] + home.services
+            if let admin { services.append(admin.listener(project, serving, store, reloader, gates: home.gates)) }
+            services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
             try await run(services + [DrainNotice(serving)], project)
         } catch let error as AdminListenError {
             await store.close()
@@ -176,7 +189,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private static func reloader(
         _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
-        _ access: ServingAccess, _ admin: AdminService?
+        _ access: ServingAccess, _ admin: AdminService?, _ home: RecommendHome
     ) -> ConfigReloader {
         let path = project.configPath
         return ConfigReloader(
@@ -191,6 +204,7 @@ struct ServeCommand: AsyncParsableCommand {
                     serving.gate.configure(Self.breaker(config.serve))
                     watcher.setInterval(config.serve.catalogRefresh)
                     admin?.tookConfig()
+                    home.apply(config)
                 }
             }, refresh: { try await access.refresh($0) })
     }
