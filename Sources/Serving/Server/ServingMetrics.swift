@@ -25,7 +25,7 @@ enum RouteLabel: Int, CaseIterable {
     /// What a request of it asks of a token.
     var need: AccessNeed {
         switch self {
-        case .lookup, .feastLookup: .read
+        case .lookup, .feastLookup, .recommend: .read
         case .push, .write, .materialize, .materializeIncremental: .write
         case .health, .metrics, .openAPI: .nothing
         // The router may understand a path that isn't understood here.
@@ -37,7 +37,7 @@ enum RouteLabel: Int, CaseIterable {
     var isFeast: Bool {
         switch self {
         case .feastLookup, .push, .write, .materialize, .materializeIncremental: true
-        case .lookup, .health, .metrics, .openAPI, .other: false
+        case .lookup, .recommend, .health, .metrics, .openAPI, .other: false
         }
     }
 
