@@ -100,7 +100,12 @@ let package = Package(
             ]),
         room(
             "Recall",
-            ["FeatureModel", "Resilience", "Extraction", .product(name: "Crypto", package: "swift-crypto")]),
+            [
+                "FeatureModel", "LocalDatabase", "Extraction",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         room(
             "Ranking",
             [
@@ -119,10 +124,10 @@ let package = Package(
         room(
             "Serving",
             [
-                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "OnlineStore", "Recommend", "Telemetry",
+                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore",
+                "Recommend", "Telemetry",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -144,6 +149,13 @@ let package = Package(
             ],
             swiftSettings: [.swiftLanguageMode(.v6)]),
         room(
+            "FeastRows",
+            [
+                "FeatureModel", "RowCodec", "RedisClient", "OnlineStore", "ServingProtos",
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+        room(
             "ServingGRPC",
             [
                 "FeatureModel", "OnlineStore", "Resilience", "Serving", "ServingProtos", "Telemetry",
@@ -158,7 +170,7 @@ let package = Package(
             dependencies: [
                 "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Extraction",
                 "Telemetry", "Sync", "Recall", "Ranking", "Training", "Recommend", "Serving", "ServingGRPC",
-                "RetailRocket",
+                "FeastRows", "RetailRocket",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -182,6 +194,23 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             path: "Benchmarks/LookupBare", swiftSettings: house),
+        .executableTarget(
+            name: "lookup-load",
+            dependencies: [
+                "RedisClient", "TidemarkTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ] + nio,
+            path: "Benchmarks/LookupLoad", swiftSettings: house),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "FeatureModel", "RowCodec", "OnlineStore", "Serving", "TidemarkTesting",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Benchmarks/Fuzz", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -212,14 +241,27 @@ let package = Package(
             ]),
         tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RecommendTests", ["Recommend", "Recall", "Ranking", "OnlineStore", "FeatureModel", "Resilience"]),
+        tests(
+            "RecommendTests",
+            [
+                "Recommend", "Recall", "Ranking", "OnlineStore", "RowCodec", "FeatureModel", "Resilience", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests(
             "ServingTests",
             [
                 "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry",
+                .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio),
+        tests(
+            "FeastRowsTests",
+            [
+                "FeastRows", "FeatureModel", "OnlineStore", "RedisClient", "ServingProtos",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
         tests(
             "ServingGRPCTests",
             [

@@ -34,6 +34,8 @@ package actor LocalDatabase {
     private let executor: QueueExecutor
     private let interruption = Interruption()
     private var connection: SQLiteConnection?
+    /// The query that `beginQuery` started.
+    private var query: SQLiteStatement?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
@@ -59,6 +61,35 @@ package actor LocalDatabase {
         return try connection.withDeadline(deadline) { (open) throws in try body(open) }
     }
 
+    /// Prepares a query whose rows `continueQuery` steps through, and returns its columns. From its first row to its last it
+    /// holds a snapshot; only `close` ends it sooner. The connection is for nothing else meanwhile.
+    package func beginQuery(_ sql: String) throws(SQLiteError) -> [String] {
+        guard let connection else { throw SQLiteError(extendedCode: 14, message: "the database is closed") }
+        let statement = try connection.prepare(sql)
+        guard statement.columnCount > 0, statement.parameterCount == 0 else {
+            let reason = statement.columnCount == 0 ? "the statement returns no columns" : "the query has parameters"
+            throw SQLiteError(extendedCode: 1, message: reason)
+        }
+        query = statement
+        return (0..<statement.columnCount).map(statement.columnName)
+    }
+
+    /// Runs `body` with the query that was begun, to step some of its rows. Steps past the deadline fail with `interrupted`;
+    /// after any failure only `close` is of use.
+    package func continueQuery<Result: Sendable>(
+        deadline: ContinuousClock.Instant, _ body: @Sendable (SQLiteStatement) throws -> Result
+    ) throws -> Result {
+        guard let connection, let query else {
+            throw SQLiteError(extendedCode: 14, message: "the query is closed")
+        }
+        do {
+            return try connection.withDeadline(deadline) { (_) throws in try body(query) }
+        } catch {
+            self.query = nil
+            throw error
+        }
+    }
+
     /// Makes the running statement, and all later ones, fail with `interrupted`. Only `close` is of use afterwards.
     package nonisolated func interrupt() {
         interruption.raise()
@@ -66,6 +97,7 @@ package actor LocalDatabase {
 
     /// Closes the connection, behind the calls that wait already.
     package func close() {
+        query = nil
         connection = nil
     }
 

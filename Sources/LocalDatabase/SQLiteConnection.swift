@@ -107,7 +107,7 @@ import Glibc
         let status = unsafe sqlite3_prepare_v2(raw, sql, -1, &prepared, nil)
         guard status == SQLITE_OK else { throw failure(status) }
         guard let statement = unsafe prepared else {
-            throw SQLiteError(extendedCode: SQLITE_MISUSE, message: "empty statement")
+            throw SQLiteError(extendedCode: SQLITE_ERROR, message: "empty statement")
         }
         return unsafe SQLiteStatement(raw: statement, connection: raw)
     }

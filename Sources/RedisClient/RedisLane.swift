@@ -23,7 +23,7 @@ package final class RedisLane {
     /// silent under load all of them pass.
     private static let timerPause = TimeAmount.milliseconds(1)
     /// Shorter than that of a client that may wait: a server that came back should be in use soon.
-    private static let longestPause = Duration.seconds(1)
+    private static let longestPause = Duration.milliseconds(500)
 
     private let eventLoop: any EventLoop
     private let connector: RedisConnector

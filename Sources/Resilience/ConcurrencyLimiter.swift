@@ -81,7 +81,7 @@ package struct ConcurrencyLimiter: ~Copyable {
     package private(set) var limit: Int
     /// How many are.
     package private(set) var inFlight = 0
-    /// Requests refused since the start.
+    /// How often there was no room since the start.
     package private(set) var refusals = 0
     /// Permits handed back twice, or never given; each changed nothing.
     package private(set) var strays = 0

@@ -5,16 +5,18 @@ import Serving
 import Synchronization
 import Telemetry
 
-/// What every call passes but those of health: a limit of calls under way, a deadline, and a count of how it ended.
+/// What every call passes but those of health: a look at its token, a limit of calls under way, a deadline, and a count of how it ended.
 final class CallGuard: Sendable {
     private let serving: ServingContext
     private let spans: SpanBuffer
     private let log: Mutex<RequestLog>
+    private let access: SharedAccess
 
     init(_ serving: ServingContext) {
         self.serving = serving
         spans = serving.tracer.makeBuffer()
         log = Mutex(RequestLog(serving.logger))
+        access = SharedAccess(serving.access)
     }
 
     /// Reads the one message of a call and answers it, all before its deadline. `answer` gets the message and the instant by
@@ -69,6 +71,7 @@ final class CallGuard: Sendable {
     ) async throws -> Output {
         let start = ContinuousClock.now
         let settings = serving.liveSettings
+        try admit(request.metadata)
         let asked = try CallTimeout.of(request.metadata)
         let budget = min(asked ?? settings.timeout, settings.maximumTimeout)
         guard budget > .zero else { throw RPCError.late }
@@ -85,6 +88,15 @@ final class CallGuard: Sendable {
             serving.admission.finished(permit, isLate ? .late : .ignored, at: .now())
             throw error
         }
+    }
+
+    /// Every service here reads.
+    private func admit(_ metadata: Metadata) throws(RPCError) {
+        let fields = Array(metadata[stringValues: "authorization"])
+        guard let refusal = access.refusal(fields, .read, at: .now()) else { return }
+        serving.metrics.registry.counter(.accessRefusals, ["grpc", refusal.reason]).add()
+        throw RPCError(
+            code: refusal.isUnauthenticated ? .unauthenticated : .permissionDenied, message: refusal.words)
     }
 
     /// The answer, or DEADLINE_EXCEEDED, whichever comes first.

@@ -100,7 +100,16 @@ package struct GRPCDaemon: Service {
             config.connection.keepalive.timeout = .seconds(20)
             config.connection.keepalive.clientBehavior.minPingIntervalWithoutCalls = .seconds(10)
             config.connection.keepalive.clientBehavior.allowWithoutCalls = true
-            config.channelDebuggingCallbacks.onAcceptTCPConnection = { connections.accepted($0) }
+            let security = serving.security
+            config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in
+                do {
+                    // Not the transport's own TLS: that one keeps the client authorities of its start for ever.
+                    try security?.protect(channel, speaking: .http2)
+                } catch {
+                    return channel.eventLoop.makeFailedFuture(error)
+                }
+                return connections.accepted(channel)
+            }
         }
     }
 

@@ -82,6 +82,9 @@ final class GRPCPlans: Sendable {
         switch selection {
         case .service(let name):
             guard let features = catalog.services[name] else {
+                if let reason = catalog.refusal(ofService: name) {
+                    throw RPCError(code: .invalidArgument, message: reason)
+                }
                 let hint = Nearest.hint(name, among: Array(catalog.services.keys))
                 throw RPCError(code: .notFound, message: "there is no service \(name)\(hint)")
             }
@@ -103,6 +106,8 @@ final class GRPCPlans: Sendable {
     /// The word for the first feature that can't be had, where it isn't the request that is wrong.
     private static func fault(_ references: [FeatureReference], _ catalog: ServingCatalog) -> RPCError? {
         for reference in references {
+            // The error has the reason.
+            if catalog.refusal(reference) != nil { return nil }
             switch catalog.views[reference.view] {
             case .filled(let view, _):
                 guard !view.features.contains(where: { $0.name == reference.feature }) else { continue }

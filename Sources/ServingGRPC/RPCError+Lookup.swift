@@ -25,6 +25,8 @@ extension RPCError {
         case .invalidArgument: "INVALID_ARGUMENT"
         case .deadlineExceeded: "DEADLINE_EXCEEDED"
         case .notFound: "NOT_FOUND"
+        case .unauthenticated: "UNAUTHENTICATED"
+        case .permissionDenied: "PERMISSION_DENIED"
         case .resourceExhausted: "RESOURCE_EXHAUSTED"
         case .failedPrecondition: "FAILED_PRECONDITION"
         case .unimplemented: "UNIMPLEMENTED"

@@ -37,6 +37,8 @@ package enum MetricName {
     package static let httpConnections = "tidemark_http_connections"
     package static let lookupPlansCompiled = "tidemark_lookup_plans_compiled_total"
     package static let servingReady = "tidemark_serving_ready"
+    package static let accessRefusals = "tidemark_access_refusals_total"
+    package static let certificateExpiryTimestampSeconds = "tidemark_certificate_expiry_timestamp_seconds"
     package static let adminRequests = "tidemark_admin_requests_total"
 
     package static let catalogGeneration = "tidemark_catalog_generation"
@@ -45,6 +47,13 @@ package enum MetricName {
     package static let admissionLimit = "tidemark_admission_limit"
     package static let admissionInFlight = "tidemark_admission_in_flight"
     package static let admissionRefusals = "tidemark_admission_refusals_total"
+
+    package static let recommendRungs = "tidemark_recommend_rung_total"
+    package static let recommendLeftOut = "tidemark_recommend_left_out_total"
+    package static let recommendRefused = "tidemark_recommend_refused_total"
+    package static let recommendRemembered = "tidemark_recommend_remembered"
+    package static let stageDurationSeconds = "tidemark_stage_duration_seconds"
+    package static let dependencyCalls = "tidemark_dependency_calls"
 
     package static let config = "tidemark_config_info"
     package static let configReloads = "tidemark_config_reloads_total"

@@ -3,7 +3,7 @@ extension CounterMetric {
     package static let admissionRefusals = CounterMetric(
         MetricName.admissionRefusals,
         help:
-            "Lookups refused: as many were under way as may be (limit), or their loop was too long behind (delay).",
+            "Lookups refused: too many were under way and waited (limit), or there was no room while they waited (delay).",
         labels: ["reason"])
     package static let configReloads = CounterMetric(
         MetricName.configReloads, help: "Looks at the config file that found something, or were asked for, by outcome.",

@@ -9,6 +9,9 @@ extension CounterMetric {
     package static let grpcRequests = CounterMetric(
         MetricName.grpcRequests, help: "gRPC calls that were answered, health apart, by status code.",
         labels: ["method", "code"])
+    package static let accessRefusals = CounterMetric(
+        MetricName.accessRefusals, help: "Requests and calls that were refused for their token, by why.",
+        labels: ["transport", "reason"])
     package static let lookupPlansCompiled = CounterMetric(
         MetricName.lookupPlansCompiled, help: "Feature lists that were compiled because no event loop's cache had them."
     )
@@ -21,6 +24,9 @@ extension GaugeMetric {
         MetricName.httpConnections, help: "HTTP connections that are open.")
     package static let servingReady = GaugeMetric(
         MetricName.servingReady, help: "1 while the daemon says that it is ready, else 0.")
+    package static let certificateExpiryTimestampSeconds = GaugeMetric(
+        MetricName.certificateExpiryTimestampSeconds, help: "When the certificate of a listener ends.",
+        labels: ["listener"])
 }
 
 extension HistogramMetric {

@@ -102,19 +102,21 @@ extension MetricFamily {
         let counters: [CounterMetric] = [
             .syncRows, .syncRuns, .contractViolations, .contractBreaches, .sweepRows, .leaseLost, .historyBreaks,
             .retries, .storeErrors, .sourceErrors, .logLinesDropped, .seriesRefused, .lookupValues, .httpRequests,
-            .grpcRequests, .lookupPlansCompiled, .adminRequests,
+            .grpcRequests, .lookupPlansCompiled, .accessRefusals, .adminRequests,
         ]
         let gauges: [GaugeMetric] = [
             .syncLagSeconds, .syncLagRows, .syncIntervalSeconds, .newestEventTimestampSeconds,
             .lastSuccessTimestampSeconds, .quarantineEntries, .sweepLastCompletedTimestampSeconds,
             .sweepIntervalSeconds, .leaseHeld, .breakerState, .sourceHorizonAgeSeconds, .processResidentMemoryBytes,
             .processOpenFDs, .processMaxFDs, .processStartTimeSeconds, .httpInFlight, .httpConnections, .servingReady,
+            .certificateExpiryTimestampSeconds,
         ]
         let others: [MetricFamily] = [
             HistogramMetric.syncRunDurationSeconds.family, HistogramMetric.lookupDurationSeconds.family,
             InfoMetric.config.family, InfoMetric.build.family,
             processCPUSeconds,
         ]
-        return (counters.map(\.family) + gauges.map(\.family) + others + control + traces).sorted { $0.name < $1.name }
+        let all = counters.map(\.family) + gauges.map(\.family) + others + control + recommend + traces
+        return all.sorted { $0.name < $1.name }
     }()
 }

@@ -3,7 +3,9 @@ import FeatureModel
 
 /// Opens the source that a config names: the one place that knows all kinds of sources.
 enum SourceOpener {
-    static func open(_ source: SourceConfig, configPath: String) async throws -> any SourceConnector {
+    static func open(_ source: SourceConfig, configPath: String) async throws
+        -> any SourceConnector & QuerySource
+    {
         switch source.url.scheme {
         case .sqlite:
             var options = SQLiteConnector.Options()

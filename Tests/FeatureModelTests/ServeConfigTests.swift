@@ -82,7 +82,7 @@ import Testing
         #expect(serve.catalogRefresh == .seconds(1))
         #expect(serve.feastStatuses == .honest)
         #expect(serve.breaker.failures == 5)
-        #expect(serve.breaker.open == .seconds(10))
+        #expect(serve.breaker.open == .seconds(1))
     }
 
     @Test func aLongTimeoutRaisesTheDefaultOfTheLongest() throws {

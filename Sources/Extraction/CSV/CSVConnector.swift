@@ -9,7 +9,7 @@ import Synchronization
 /// deletes found by the sweep. There is no change tracking.
 package final class CSVConnector: SourceConnector {
     private let folder: String
-    private let options: SQLiteConnector.Options
+    let options: SQLiteConnector.Options
     private let loadTimeout: Duration
     private let library = Mutex<CSVLibrary?>(nil)
 
@@ -39,7 +39,7 @@ package final class CSVConnector: SourceConnector {
             detail: "view \(view.name): name a watermark column instead of a tracked table")
     }
 
-    private func openLibrary() async throws(ExtractionError) -> CSVLibrary {
+    func openLibrary() async throws(ExtractionError) -> CSVLibrary {
         if let library = library.withLock({ $0 }) { return library }
         let made = try await CSVLibrary(folder: folder, loadTimeout: loadTimeout)
         let (kept, surplus) = library.withLock { library -> (CSVLibrary, CSVLibrary?) in

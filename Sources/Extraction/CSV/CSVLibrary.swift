@@ -67,6 +67,13 @@ final class CSVLibrary: Sendable {
         state.withLock { $0.failures.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
     }
 
+    /// The error to tell: a table may be missing because its file is not CSV.
+    func reason(behind error: ExtractionError) -> ExtractionError {
+        guard error.code == .schemaMismatch else { return error }
+        let missing = error.detail.lowercased()
+        return failures.first { missing.contains("no such table: \($0.table.lowercased())") }?.reason ?? error
+    }
+
     /// Names the folder and its files.
     func identity() throws(ExtractionError) -> String {
         "csv \(folder): " + (try files()).map(\.table).joined(separator: ", ")

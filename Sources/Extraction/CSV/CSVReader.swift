@@ -20,13 +20,8 @@ package struct CSVReader: ViewReader {
         try await library.refresh()
         do {
             return try await body(reader)
-        } catch  where error.code == .schemaMismatch {
-            // A table may be missing because its file is not CSV: that is the reason to tell.
-            let missing = error.detail.lowercased()
-            for (table, reason) in library.failures where missing.contains("no such table: \(table.lowercased())") {
-                throw reason
-            }
-            throw error
+        } catch {
+            throw library.reason(behind: error)
         }
     }
 

@@ -5,8 +5,8 @@ package import FeatureModel
 ///
 /// Readers keep settings and prepared statements in their sessions: a pooler in between must pool sessions, not transactions.
 package struct PostgresConnector: SourceConnector {
-    private let target: PostgresTarget
-    private let options: PostgresOptions
+    let target: PostgresTarget
+    let options: PostgresOptions
 
     /// Takes what libpq takes: `postgresql://…` or `key=value` pairs.
     ///

@@ -236,7 +236,7 @@ struct SQLitePageTooHeavy: Error {
 
 extension FeatureValue {
     /// What the value holds beside itself, in bytes, about.
-    fileprivate var heldBytes: Int {
+    var heldBytes: Int {
         switch self {
         case .string(let text): text.utf8.count
         case .bytes(let bytes): bytes.count

@@ -36,8 +36,8 @@ package struct SQLiteConnector: SourceConnector {
         }
     }
 
-    private let path: String
-    private let options: Options
+    let path: String
+    let options: Options
 
     /// The file need not exist yet; opening readers fails with `unavailable` until it does.
     package init(path: String, options: Options = Options()) {

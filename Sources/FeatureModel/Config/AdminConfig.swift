@@ -14,11 +14,13 @@ package struct AdminConfig: Hashable, Sendable {
     package let changesPerMinute: Int
     /// How often a peer may come with a wrong token, a minute.
     package let failuresPerMinute: Int
+    /// How it is encrypted; `nil` for not at all.
+    package let tls: ListenerTLSConfig?
 
     /// A listener that nobody may use.
     package static let closed = AdminConfig(
         http: address, hosts: [], tokens: [], audit: nil, readsPerMinute: 600, changesPerMinute: 60,
-        failuresPerMinute: 10)
+        failuresPerMinute: 10, tls: nil)
     /// Where it listens unless the config says otherwise.
     package static let address = NetworkAddress(host: "127.0.0.1", port: 6567)
 }
@@ -103,7 +105,8 @@ extension AdminConfig {
         readsPerMinute = rate?["reads"]?.integer.map(Int.init) ?? 600
         changesPerMinute = rate?["changes"]?.integer.map(Int.init) ?? 60
         failuresPerMinute = rate?["failures"]?.integer.map(Int.init) ?? 10
-        Self.checkNames(node["tokens"]?.elements ?? [], into: &diagnostics)
+        tls = node["tls"].flatMap { ListenerTLSConfig($0) }
+        Self.checkNames(node["tokens"]?.elements ?? [], of: "admin.tokens", into: &diagnostics)
     }
 
     private static func token(_ node: YAMLNode) -> TokenConfig? {
@@ -114,13 +117,13 @@ extension AdminConfig {
         return TokenConfig(name: name, sha256: hash, scopes: Set(scopes))
     }
 
-    /// Names tell tokens apart in the audit log, so each is used once.
-    private static func checkNames(_ tokens: [YAMLNode], into diagnostics: inout Diagnostics) {
+    /// Names tell tokens apart in logs and the audit log, so each is used once.
+    static func checkNames(_ tokens: [YAMLNode], of path: String, into diagnostics: inout Diagnostics) {
         var seen: Set<String> = []
         for (index, token) in tokens.enumerated() {
             guard let name = token["name"], let text = name.text, !seen.insert(text).inserted else { continue }
             diagnostics.report(
-                name.place, "admin.tokens[\(index)].name", found: "\(Text.quoted(text)) a second time",
+                name.place, "\(path)[\(index)].name", found: "\(Text.quoted(text)) a second time",
                 expected: "a name of its own for each token")
         }
     }
@@ -142,6 +145,7 @@ enum AdminShape {
                 "audit", .text(path), "The file that every change is appended to, a JSON object a line; off for none.",
                 default: "admin-audit.jsonl"),
             Field("rate", .object(rate), "How many requests a minute."),
+            Field("tls", .object(ListenerTLSShape.tls), "Encrypts the listener, TLS 1.2 and later."),
         ])
 
     static let token = ObjectShape(
@@ -170,14 +174,14 @@ enum AdminShape {
     private static let path = TextRule(
         expected: "a path, or off", maximumLength: 4_096, isValid: { !$0.unicodeScalars.contains("\n") })
 
-    private static let name = TextRule(
+    static let name = TextRule(
         expected: "1 to 64 of letters, digits, _, - and .", maximumLength: 64,
         characters: ("A-Za-z0-9_.-", "A-Za-z0-9_.-"))
 
     private static let host = TextRule(
         expected: "a host's name without a port", maximumLength: 253, characters: ("A-Za-z0-9_.-", "A-Za-z0-9_.-"))
 
-    private static let hash = TextRule(
+    static let hash = TextRule(
         expected: "env:NAME, file:PATH or 64 hex digits", maximumLength: 4_096,
         pattern: "^(env:[A-Za-z_][A-Za-z0-9_]{0,255}|file:.+|[0-9A-Fa-f]{64})$",
         isValid: { TokenHash(spelling: $0) != nil }, isShown: false)

@@ -6,13 +6,17 @@ package struct Config: Hashable, Sendable {
     /// The folder of the definitions.
     package let schemas: String
     package let onlineStore: StoreConfig
-    /// In the order of the file. Not empty.
+    /// In the order of the file. Empty only where Feast's rows are served.
     package let sources: [SourceConfig]
     package let sync: SyncConfig
     package let serve: ServeConfig
     package let telemetry: TelemetryConfig
     /// The admin listener; `nil` where the file has no such section, and there is none.
     package let admin: AdminConfig?
+    /// In the order of the file.
+    package let pipelines: [PipelineConfig]
+    /// The recall lists; `nil` where the file has no such section.
+    package let recall: RecallConfig?
     /// What stands in the file, with what must not be shown taken out.
     package let document: DocumentValue
     /// Keys that are there and that this release leaves alone.
@@ -42,6 +46,11 @@ package struct StoreConfig: Hashable, Sendable {
     package let pipelineCommands: Int
     /// The most bytes in flight on one connection.
     package let pipelineBytes: Int
+
+    /// No store: what stands where a config has none, beside `serve.feast`. Nothing opens it.
+    static let absent = try? StoreConfig(
+        url: StoreURL("memory:"), username: nil, password: nil, caFile: nil, connectTimeout: .seconds(2),
+        commandTimeout: .seconds(1), maximumConnections: 4, pipelineCommands: 2_000, pipelineBytes: 8 << 20)
 }
 
 /// One source of rows.

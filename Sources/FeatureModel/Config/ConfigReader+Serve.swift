@@ -1,7 +1,7 @@
 // The part of the config that the serving daemon obeys.
 
 extension ConfigReader {
-    static func serve(_ node: YAMLNode?) -> ServeConfig {
+    static func serve(_ node: YAMLNode?, feast: FeastConfig? = nil) -> ServeConfig {
         let timeout = node?["timeout"]?.duration ?? .milliseconds(50)
         let breaker = node?["breaker"]
         return ServeConfig(
@@ -17,7 +17,8 @@ extension ConfigReader {
             catalogRefresh: node?["catalog_refresh"]?.duration ?? .seconds(1),
             feastStatuses: node?["feast_statuses"]?.text.flatMap(ServeConfig.FeastStatuses.init(rawValue:)) ?? .honest,
             breaker: BreakerConfig(
-                failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(10)))
+                failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(1)),
+            tls: node?["tls"].flatMap { ListenerTLSConfig($0) }, access: AccessConfig(node), feast: feast)
     }
 
     private static func limits(_ node: YAMLNode?) -> ServeLimits {
@@ -51,5 +52,6 @@ extension ConfigReader {
             "serve.limits.values", found: "\(serve.limits.values)",
             "at least entities = \(serve.limits.entities) and features = \(serve.limits.features)",
             "a request at one of those limits would always be refused")
+        AdminConfig.checkNames(node["tokens"]?.elements ?? [], of: "serve.tokens", into: &diagnostics)
     }
 }

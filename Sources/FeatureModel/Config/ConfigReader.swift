@@ -10,7 +10,7 @@ extension Config {
         return config
     }
 
-    /// Checks that each view of a catalog reads from a configured source. For catalogs that don't come from files;
+    /// Checks that each view of a catalog reads from a configured source, and that recall lists name entities. For catalogs that don't come from files;
     /// `Catalog.compile` checks those, and names their lines.
     ///
     /// - Throws: One error for each view that doesn't.
@@ -22,6 +22,7 @@ extension Config {
                 Place(file: file, line: sourcesLine, column: 1), "sources", view.source.from,
                 kind: "the view \(view.name) to read from a source of the config", among: names)
         }
+        recall?.validate(catalog, Place(file: file, line: sourcesLine, column: 1), into: &diagnostics)
         try diagnostics.throwIfAny(order: [file])
     }
 }
@@ -48,18 +49,27 @@ struct ConfigReader {
         guard let root = YAMLReader.read(file: file, bytes: text, starter: Self.starter, into: &diagnostics) else {
             return nil
         }
-        ShapeChecker.check(root, .object(ConfigShape.root), "", into: &diagnostics)
-        let store = store(root["online_store"])
+        let isFeast = root["serve"]?["feast"] != nil
+        ShapeChecker.check(
+            root, .object(isFeast ? ConfigShape.rootWithFeast : ConfigShape.root), "", into: &diagnostics)
+        // Where Feast's rows are served nothing of ours need be there.
+        let store = store(root["online_store"], at: "online_store", urlKey: "url") ?? (isFeast ? .absent : nil)
+        let feast = feast(root["serve"]?["feast"], project: root["project"]?.text)
         let sources = (root["sources"]?.entries ?? []).compactMap { source($0) }
         checkTimes(root)
         checkServe(root["serve"])
+        checkPipelines(root)
         var admin: AdminConfig?
         if let node = root["admin"] { admin = AdminConfig(node, into: &diagnostics) }
-        guard let project = root["project"]?.text, let store, !sources.isEmpty else { return nil }
+        let recall = recall(root["recall"], sources: sources)
+        guard let project = root["project"]?.text, let store, isFeast ? feast != nil : !sources.isEmpty else {
+            return nil
+        }
         return Config(
             file: file, project: project, schemas: root["schemas"]?.text ?? "schemas/\(project)", onlineStore: store,
-            sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"]),
+            sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"], feast: feast),
             telemetry: Self.telemetry(root["telemetry"]), admin: admin,
+            pipelines: Self.pipelines(root["pipelines"]), recall: recall,
             document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
             uninterpreted: Self.uninterpreted(root),
             sourcesLine: root["sources"]?.place.line ?? 1)
@@ -71,24 +81,24 @@ struct ConfigReader {
 
     // MARK: Store and sources
 
-    private mutating func store(_ node: YAMLNode?) -> StoreConfig? {
-        guard let node, let text = node["url"]?.text else { return nil }
+    mutating func store(_ node: YAMLNode?, at path: String, urlKey: String) -> StoreConfig? {
+        guard let node, let text = node[urlKey]?.text else { return nil }
         let url: StoreURL
         do throws(URLProblem) {
             url = try StoreURL(text)
         } catch {
-            report(error, node, "online_store.url")
+            report(error, node[urlKey], "\(path).\(urlKey)")
             return nil
         }
-        checkLogin(node, "online_store", text, needed: url.scheme.isRedis, scheme: url.scheme.rawValue)
-        if url.scheme == .redisSentinel || url.scheme == .redisCluster, let place = node["url"]?.place {
+        checkLogin(node, path, text, needed: url.scheme.isRedis, scheme: url.scheme.rawValue)
+        if url.scheme == .redisSentinel || url.scheme == .redisCluster, let place = node[urlKey]?.place {
             diagnostics.report(
-                place, "online_store.url", found: "\(url.scheme.rawValue)://", expected: StoreURL.expected,
+                place, "\(path).\(urlKey)", found: "\(url.scheme.rawValue)://", expected: StoreURL.expected,
                 help: "this release knows no Sentinel and no Cluster: name the server to write to")
         }
         if let file = node["ca_file"], url.scheme != .rediss {
             diagnostics.report(
-                file.place, "online_store.ca_file", found: "it beside \(url.scheme.rawValue):",
+                file.place, "\(path).ca_file", found: "it beside \(url.scheme.rawValue):",
                 expected: "it only for rediss:")
         }
         let pipeline = node["pipeline"]
@@ -109,7 +119,7 @@ struct ConfigReader {
         do throws(URLProblem) {
             url = try SourceURL(text)
         } catch {
-            report(error, node, "\(path).url")
+            report(error, node["url"], "\(path).url")
             return nil
         }
         checkLogin(node, path, text, needed: url.scheme == .postgresql, scheme: url.scheme.rawValue)
@@ -126,8 +136,8 @@ struct ConfigReader {
             lockTimeout: node["lock_timeout"]?.duration ?? min(.seconds(2), statementTimeout))
     }
 
-    private mutating func report(_ problem: URLProblem, _ node: YAMLNode, _ path: String) {
-        guard let place = node["url"]?.place else { return }
+    private mutating func report(_ problem: URLProblem, _ node: YAMLNode?, _ path: String) {
+        guard let place = node?.place else { return }
         diagnostics.report(
             place, path, found: problem.found, expected: problem.expected, suggestion: problem.suggestion,
             help: problem.help)

@@ -34,7 +34,22 @@ extension ConfigShape {
                 "feast_statuses", .word(ServeConfig.FeastStatuses.allCases.map(\.rawValue)),
                 "How the Feast routes word a value that is there but too old: as it is, or as Feast's server does.",
                 default: "honest"),
-            Field("breaker", .object(breaker), "When the store is left alone for a while."),
+            Field("breaker", .object(serveBreaker), "When the store is left alone for a while."),
+            Field("tls", .object(ListenerTLSShape.tls), "Encrypts HTTP and gRPC, TLS 1.2 and later."),
+            Field(
+                "tokens", .list(.object(AccessShape.token), count: 0...1_000),
+                "Who may ask for what, by bearer token. Without these and jwt everybody may."),
+            Field("jwt", .object(AccessShape.jwt), "Takes signed tokens of an issuer."),
+            Field("feast", .object(feast), "Serves Feast's rows, read only, in place of the online store."),
+        ])
+
+    private static let serveBreaker = ObjectShape(
+        name: "serve_breaker", summary: "When the store is left alone for a while.",
+        fields: [
+            Field("failures", .integer(1...1_000), "Failures in a row that open it.", default: "5"),
+            Field(
+                "open", .duration(.milliseconds(100)...(.hours(1))),
+                "The longest it stays open before it lets a lookup try the store again.", default: "1s"),
         ])
 
     private static let serveLimits = ObjectShape(

@@ -1,26 +1,34 @@
 /// The declaration of `tidemark.yaml`.
 enum ConfigShape {
     /// Top-level keys that are recognised, and not interpreted in this release.
-    static let uninterpreted = ["resilience", "pipelines", "models"]
+    static let uninterpreted = ["resilience", "models"]
 
-    static let root = ObjectShape(
-        name: "config",
-        summary: "What Tidemark connects to and how it behaves. Relative paths count from this file's folder.",
-        fields: [
-            Field("project", .text(.key), "The project's name; it stands in every row key.", required: true),
-            Field("schemas", .text(path), "The folder of the definitions.", default: "schemas/<project>"),
-            Field("online_store", .object(store), "Where rows are kept for readers.", required: true),
-            Field(
-                "sources", .map(.name, .object(source), count: 1...100),
-                "Where rows come from, by the name that views use in `source.from`.", required: true),
-            Field("sync", .object(sync), "The sync service."),
-            Field("serve", .object(serve), "The serving daemon."),
-            Field("telemetry", .object(telemetry), "Logs and traces."),
-            Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
-        ]
-            + uninterpreted.map {
-                Field($0, .anyMapping, "Accepted and not interpreted in this release.")
-            })
+    static let root = makeRoot(needsStore: true)
+    /// The same beside `serve.feast`, where rows and definitions are Feast's.
+    static let rootWithFeast = makeRoot(needsStore: false)
+
+    private static func makeRoot(needsStore: Bool) -> ObjectShape {
+        ObjectShape(
+            name: "config",
+            summary: "What Tidemark connects to and how it behaves. Relative paths count from this file's folder.",
+            fields: [
+                Field("project", .text(.key), "The project's name; it stands in every row key.", required: true),
+                Field("schemas", .text(path), "The folder of the definitions.", default: "schemas/<project>"),
+                Field("online_store", .object(store), "Where rows are kept for readers.", required: needsStore),
+                Field(
+                    "sources", .map(.name, .object(source), count: 1...100),
+                    "Where rows come from, by the name that views use in `source.from`.", required: needsStore),
+                Field("sync", .object(sync), "The sync service."),
+                Field("serve", .object(serve), "The serving daemon."),
+                Field("telemetry", .object(telemetry), "Logs and traces."),
+                Field("recall", .object(recall), "Lists of items that recommendations are recalled from."),
+                Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
+                Field("pipelines", pipelines, "From recall to an answer, by the name that requests give."),
+            ]
+                + uninterpreted.map {
+                    Field($0, .anyMapping, "Accepted and not interpreted in this release.")
+                })
+    }
 
     static let store = ObjectShape(
         name: "online_store", summary: "Where rows are kept for readers.",
@@ -135,7 +143,7 @@ enum ConfigShape {
     static let path = TextRule(
         expected: "a path", maximumLength: 4_096, isValid: { !$0.unicodeScalars.contains("\n") })
 
-    private static let username = TextRule(expected: "a user's name, at most 128 characters", maximumLength: 128)
+    static let username = TextRule(expected: "a user's name, at most 128 characters", maximumLength: 128)
 
     static let secret = TextRule(
         expected: "where the secret is kept: env:NAME or file:PATH", maximumLength: 4_096,
@@ -146,7 +154,7 @@ enum ConfigShape {
         expected: "an address such as 127.0.0.1:9566 or [::1]:9566 with a port up to 65535, or off", maximumLength: 262,
         pattern: "^(off|.+:[0-9]{1,5})$", isValid: { $0 == "off" || NetworkAddress(spelling: $0) != nil })
 
-    private static func url(_ pattern: String) -> TextRule {
+    static func url(_ pattern: String) -> TextRule {
         TextRule(expected: "a URL", maximumLength: 2_048, pattern: pattern, isShown: false)
     }
 }

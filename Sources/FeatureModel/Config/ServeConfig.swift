@@ -38,6 +38,12 @@ package struct ServeConfig: Hashable, Sendable {
     package let feastStatuses: FeastStatuses
     /// When the store is left alone for a while.
     package let breaker: BreakerConfig
+    /// How HTTP and gRPC are encrypted; `nil` for not at all.
+    package let tls: ListenerTLSConfig?
+    /// Who may ask for what.
+    package let access: AccessConfig
+    /// Feast's rows, in place of the online store; `nil` for our own.
+    package let feast: FeastConfig?
 }
 
 /// The largest request that is answered.

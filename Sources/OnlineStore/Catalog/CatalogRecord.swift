@@ -9,13 +9,23 @@ package struct CatalogRecord: Codable, Hashable, Sendable {
     package let services: [String: [String]]
     /// Microseconds since 1970.
     package let appliedAt: Int64
+    /// What is defined and not served, with the reason: a view, or one feature as `view:feature`. Only where definitions
+    /// come from elsewhere.
+    package let refused: [String: String]?
+    /// Services that are defined and not served, with the reason.
+    package let refusedServices: [String: String]?
 
-    package init(project: String, hash: String, views: [String], services: [String: [String]], appliedAt: Int64) {
+    package init(
+        project: String, hash: String, views: [String], services: [String: [String]], appliedAt: Int64,
+        refused: [String: String]? = nil, refusedServices: [String: String]? = nil
+    ) {
         self.project = project
         self.hash = hash
         self.views = views
         self.services = services
         self.appliedAt = appliedAt
+        self.refused = refused
+        self.refusedServices = refusedServices
     }
 }
 

@@ -43,6 +43,7 @@ package final class AdminListener: Service {
     private let access: AdminAccess
     private let audit: AuditLog
     private let responder: RouterResponder<AdminContext>
+    private let security: ListenerSecurity?
     private let logger: Logger
     private let onListening: @Sendable (NetworkAddress) -> Void
 
@@ -50,11 +51,12 @@ package final class AdminListener: Service {
     /// `onListening` is called once, when it listens.
     package init(
         address: NetworkAddress, access: AdminAccess, audit: String?, sources: AdminSources,
-        registry: MetricRegistry, logger: Logger,
+        registry: MetricRegistry, security: ListenerSecurity? = nil, logger: Logger,
         onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
     ) {
         self.address = address
         self.access = access
+        self.security = security
         self.logger = logger
         self.onListening = onListening
         self.audit = AuditLog(path: audit)
@@ -83,7 +85,10 @@ package final class AdminListener: Service {
                 maxHeaderFieldSize: AdminLimits.headerBytes, maxHeaderListSize: AdminLimits.headerBytes,
                 maxHeaderFieldCount: 64))
         let application = Application(
-            responder: responder, server: .http1(configuration: channel),
+            responder: responder,
+            server: HTTPServerBuilder { [security] in
+                SecuredChannel(wrapped: HTTP1Channel(responder: $0, configuration: channel), security: security)
+            },
             configuration: ApplicationConfiguration(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: 1_024,
                 availableConnectionsDelegate: MaximumAvailableConnections(AdminLimits.connections)),

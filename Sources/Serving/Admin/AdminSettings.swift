@@ -16,14 +16,7 @@ package struct AdminSettings: Sendable {
         var known: [(Principal, [UInt8])] = []
         for token in config.tokens {
             let place = "admin.tokens, \(token.name), sha256"
-            let text =
-                switch token.sha256 {
-                case .digits(let digits): digits
-                case .kept(let secret): try resolve(secret, place)
-                }
-            guard let digest = AdminToken.bytes(hex: text) else {
-                throw AdminSettingsError(description: "\(place): \(token.sha256) holds no SHA-256 of 64 hex digits")
-            }
+            let digest = try AdminToken.digest(of: token.sha256, place: place, resolve: resolve)
             known.append((Principal(name: token.name, scope: token.scopes.max() ?? .read), digest))
         }
         tokens = TokenTable(known.map { (principal: $0.0, digest: $0.1) })

@@ -23,6 +23,21 @@ package enum AdminToken {
         Array(SHA256.hash(data: bytes))
     }
 
+    /// The hash that the config means. What `resolve` throws is thrown, and `AdminSettingsError` where a secret is no hash.
+    static func digest(
+        of hash: TokenHash, place: String, resolve: (Secret, String) throws -> String
+    ) throws -> [UInt8] {
+        let text =
+            switch hash {
+            case .digits(let digits): digits
+            case .kept(let secret): try resolve(secret, place)
+            }
+        guard let digest = bytes(hex: text) else {
+            throw AdminSettingsError(description: "\(place): \(hash) holds no SHA-256 of 64 hex digits")
+        }
+        return digest
+    }
+
     /// The bytes of 64 hex digits; `nil` for anything else.
     static func bytes(hex text: String) -> [UInt8]? {
         let digits = text.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }

@@ -1,3 +1,5 @@
+// With tokens linked, the compiler takes `stat` for a part of this one.
+import CoreFoundation
 import Glibc
 import Synchronization
 

@@ -30,6 +30,7 @@ package final class AdmissionGate: Sendable {
 
     private struct State: ~Copyable {
         var limiter: ConcurrencyLimiter
+        var refusals = 0
         var jitter: UInt64
     }
 
@@ -47,8 +48,8 @@ package final class AdmissionGate: Sendable {
     ///   - threads: How many event loops serve.
     ///   - now: When it starts.
     ///   - seed: Of the jitter in what it tells the refused.
-    ///   - refusals: Counts those refused because of the limit.
-    ///   - delays: Counts those refused because they waited too long before.
+    ///   - refusals: Counts those refused at once.
+    ///   - delays: Counts those refused after they waited.
     package init(
         _ inFlight: ServeConfig.InFlight, timeout: Duration, threads: Int, at now: NIODeadline = .now(),
         seed: UInt64 = .random(in: 1 ... .max), refusals: Counter? = nil, delays: Counter? = nil
@@ -61,14 +62,25 @@ package final class AdmissionGate: Sendable {
         state = Mutex(State(limiter: limiter, jitter: max(1, seed)))
     }
 
-    /// A request wants in.
+    /// A request wants in, and waits for nothing.
     package func acquire(at now: NIODeadline) -> Admission {
-        let admission = state.withLock { state -> Admission in
-            if let permit = state.limiter.acquire(at: now.uptimeNanoseconds) { return .admitted(permit) }
-            return .refused(retryAfter: Self.retryAfter(&state.jitter))
+        if let permit = permit(at: now) { return .admitted(permit) }
+        return .refused(retryAfter: refuse(waited: false))
+    }
+
+    /// The right to be under way, to be handed back as that of `acquire`; `nil` when there is no room now. Who may wait asks
+    /// again, and who gives up says so with `refuse`.
+    package func permit(at now: NIODeadline) -> ConcurrencyLimiter.Permit? {
+        state.withLock { $0.limiter.acquire(at: now.uptimeNanoseconds) }
+    }
+
+    /// Counts a request that found no room; returns what to tell it: 1 to 5 seconds, so that not all come back at once.
+    package func refuse(waited: Bool) -> Int {
+        (waited ? delays : refusals)?.add()
+        return state.withLock { state in
+            state.refusals += 1
+            return Self.retryAfter(&state.jitter)
         }
-        if case .refused = admission { refusals?.add() }
-        return admission
     }
 
     /// An admitted request is over; `now` is when its answer was ready to be written.
@@ -76,13 +88,6 @@ package final class AdmissionGate: Sendable {
         _ permit: ConcurrencyLimiter.Permit, _ outcome: ConcurrencyLimiter.Outcome, at now: NIODeadline
     ) {
         state.withLock { $0.limiter.finished(permit, outcome, at: now.uptimeNanoseconds) }
-    }
-
-    /// Refuses a request that waited too long for its event loop; returns what to tell it: 1 to 5 seconds, so that not all
-    /// come back at once.
-    package func refuseDelayed() -> Int {
-        delays?.add()
-        return state.withLock { Self.retryAfter(&$0.jitter) }
     }
 
     /// Changes the limit while requests are under way; none is dropped for it.
@@ -94,7 +99,7 @@ package final class AdmissionGate: Sendable {
     package var status: Status {
         state.withLock { state in
             Status(
-                limit: state.limiter.limit, inFlight: state.limiter.inFlight, refusals: state.limiter.refusals,
+                limit: state.limiter.limit, inFlight: state.limiter.inFlight, refusals: state.refusals,
                 baseline: state.limiter.baseline.map { .nanoseconds(Int64($0)) }, strays: state.limiter.strays)
         }
     }

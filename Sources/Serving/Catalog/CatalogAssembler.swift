@@ -66,7 +66,8 @@ struct CatalogAssembler: Sendable {
         self.record = record
         current = ServingCatalog(
             generation: (current?.generation ?? 0) + 1, project: project, hash: record.hash,
-            appliedAt: record.appliedAt, viewNames: record.views, views: views, services: services)
+            appliedAt: record.appliedAt, viewNames: record.views, views: views, services: services,
+            refused: record.refused ?? [:], refusedServices: record.refusedServices ?? [:])
         return true
     }
 

@@ -26,11 +26,15 @@ package final class ServingCatalog: Sendable {
     package let views: [String: ViewState]
     /// Service name → its features in order.
     package let services: [String: [FeatureReference]]
+    /// What is defined and not served, with the reason: a view, or one feature as `view:feature`.
+    private let refused: [String: String]
+    private let refusedServices: [String: String]
     private let filled: [String: (view: FeatureView, version: Int)]
 
     package init(
         generation: UInt64, project: String, hash: String, appliedAt: Int64, viewNames: [String],
-        views: [String: ViewState], services: [String: [FeatureReference]]
+        views: [String: ViewState], services: [String: [FeatureReference]], refused: [String: String] = [:],
+        refusedServices: [String: String] = [:]
     ) {
         self.generation = generation
         self.project = project
@@ -39,6 +43,8 @@ package final class ServingCatalog: Sendable {
         self.viewNames = viewNames
         self.views = views
         self.services = services
+        self.refused = refused
+        self.refusedServices = refusedServices
         filled = views.compactMapValues { state in
             guard case .filled(let view, let version) = state else { return nil }
             return (view, version)
@@ -50,17 +56,33 @@ package final class ServingCatalog: Sendable {
 
     /// Resolves features against the versions that are read.
     ///
-    /// - Throws: For a view or feature that isn't there, with the nearest that is, and for a view without a filled version.
+    /// - Throws: For a view or feature that isn't there, with the nearest that is, for a view without a filled version, and for
+    ///   what is defined and not served.
     package func plan(features: [FeatureReference]) throws(LookupError) -> LookupPlan {
+        if let reason = features.lazy.compactMap({ self.refusal($0) }).first { throw LookupError("\(reason)") }
         for reference in features where filled[reference.view] == nil { try explain(reference.view) }
         return try LookupPlan(project: project, features: features, views: filled)
     }
 
+    /// Why a feature that is defined isn't served; `nil` for all others.
+    package func refusal(_ reference: FeatureReference) -> String? {
+        guard !refused.isEmpty else { return nil }
+        if let reason = refused[reference.view] { return "view \(reference.view) is not served: \(reason)" }
+        let name = "\(reference.view):\(reference.feature)"
+        return refused[name].map { "feature \(name) is not served: \($0)" }
+    }
+
+    /// Why a service that is defined isn't served; `nil` for all others.
+    package func refusal(ofService name: String) -> String? {
+        refusedServices[name].map { "service \(name) is not served: \($0)" }
+    }
+
     /// The features of a service.
     ///
-    /// - Throws: For a service that isn't there, with the nearest that is.
+    /// - Throws: For a service that isn't there, with the nearest that is, and for one that is defined and not served.
     package func features(ofService name: String) throws(LookupError) -> [FeatureReference] {
         if let features = services[name] { return features }
+        if let reason = refusal(ofService: name) { throw LookupError("\(reason)") }
         throw LookupError(
             "there is no service \(name)\(Nearest.hint(name, among: Array(services.keys)))",
             code: .unknownFeature)

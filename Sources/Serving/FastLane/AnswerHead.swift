@@ -21,6 +21,8 @@ struct AnswerHead {
     var retryAfterSeconds: Int?
     /// The request's own span, where the request is traced.
     var trace: TraceContext?
+    /// For 401 and 403: `WWW-Authenticate`, at most 128 bytes.
+    var challenge: StaticString?
 
     /// Prepares a buffer: room for a head, and then the body.
     static func begin(_ buffer: inout ByteBuffer) {
@@ -45,6 +47,10 @@ struct AnswerHead {
             if let trace {
                 cursor.put(trace.traceparent)
                 cursor.put("\r\ntraceresponse: ")
+            }
+            if let challenge {
+                cursor.put(challenge)
+                cursor.put("\r\nwww-authenticate: ")
             }
             cursor.put(requestID)
             cursor.put("\r\nx-request-id: ")

@@ -1,9 +1,9 @@
 import FeatureModel
-import OnlineStore
+package import OnlineStore
 
 extension EntityColumns {
     /// The columns of a request as the wire read them, without a copy.
-    init(_ values: KeyValues) throws(LookupError) {
+    package init(_ values: KeyValues) throws(LookupError) {
         self.init()
         for column in values.columns {
             switch column.type {

@@ -135,6 +135,12 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         label = route?.label ?? RouteLabel(path: head.uri)
         self.arrivedAt = arrivedAt
         callerTrace = fields.trace
+        trace = nil
+        if let refusal = room.refusal(fields, label.need, at: now) {
+            room.serving.metrics.refused(refusal)
+            return refuse(refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge)
+        }
+        // Who may not ask may not make us record, either.
         trace = RequestTrace.begin(
             label, method: head.method.rawValue, path: head.uri, fields: fields, requestID: requestID, room: room,
             at: arrivedAt)
@@ -154,10 +160,12 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         enter(.collecting, at: now)
     }
 
-    /// The head as the router sees it: who looks for `traceparent` finds the span of the request, to be a child of.
+    /// The head as the router sees it: with the id that the answer will carry, for routes that say it in their body, and with the
+    /// span of the request for `traceparent`, to be a child of.
     private func handedOn(_ head: HTTPRequestHead) -> HTTPRequestHead {
-        guard let trace else { return head }
         var head = head
+        head.headers.replaceOrAdd(name: RequestHeaders.requestID, value: requestID)
+        guard let trace else { return head }
         head.headers.replaceOrAdd(name: RequestHeaders.traceparent, value: trace.context.traceparent)
         if trace.state == nil { head.headers.remove(name: RequestHeaders.tracestate) }
         return head
@@ -237,14 +245,16 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// Answers without reading the rest of the request, and ends the connection.
     private func refuse(_ problem: Problem, _ words: String) {
-        let isFeast = label == .feastLookup
-        let error = isFeast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words)
+        refuse(label.isFeast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words))
+    }
+
+    private func refuse(_ error: ErrorAnswer, challenge: StaticString? = nil) {
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(error.body)
         let head = AnswerHead(
-            status: error.status, kind: isFeast ? .json : .problem, requestID: requestID, closes: true,
-            trace: trace?.context)
+            status: error.status, kind: error.contentType == ErrorBody.problemType ? .problem : .json,
+            requestID: requestID, closes: true, trace: trace?.context, challenge: challenge)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, error.status)
         if let trace { end(trace, error.status) }
@@ -346,7 +356,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             hasPassedOn = false
             context.fireChannelReadComplete()
         }
-        if case .idle = phase, waiting.isEmpty { releaseHeld(context) }
+        releaseWhatIsDue(context)
         readIfWanted(context)
     }
 
@@ -386,13 +396,24 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         // What is under way and what waits comes first: behind these events the connection is closed.
-        if case .idle = phase, waiting.isEmpty { return context.fireUserInboundEventTriggered(event) }
+        if case .idle = phase, waiting.isEmpty {
+            guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
+            return linger(context)
+        }
         if case .routing = phase, waiting.isEmpty { return context.fireUserInboundEventTriggered(event) }
         guard heldEvents.count < 4 else { return }
         heldEvents.append(event)
         // The rest of a body will never come.
         if case .collecting = phase, waiting.isEmpty, case ChannelEvent.inputClosed? = event as? ChannelEvent {
             end(context)
+        }
+    }
+
+    /// The daemon ends, and nothing is under way here: a request may be on its way, though, and gets its answer.
+    private func linger(_ context: ChannelHandlerContext) {
+        context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(ServingContext.acceptTime)) { [self] in
+            guard let context = self.context, case .idle = phase, waiting.isEmpty else { return }
+            context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         }
     }
 
@@ -403,6 +424,22 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .collecting: fail(error, context)
         case .routing(requestEnded: false, _) where !hasAnswerBegun: fail(error, context)
         default: heldError = heldError ?? error
+        }
+    }
+
+    /// Lets what was held take effect once it concerns the request that is under way: nothing waits before it any more.
+    private func releaseWhatIsDue(_ context: ChannelHandlerContext) {
+        guard waiting.isEmpty else { return }
+        switch phase {
+        case .idle, .routing(requestEnded: false, _): releaseHeld(context)
+        case .collecting:
+            if let error = heldError { return fail(error, context) }
+            // The rest of a body will never come.
+            let isCut = heldEvents.contains { event in
+                if case ChannelEvent.inputClosed? = event as? ChannelEvent { true } else { false }
+            }
+            if isCut { end(context) }
+        case .working, .routing, .ending: break
         }
     }
 

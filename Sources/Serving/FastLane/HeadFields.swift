@@ -1,11 +1,11 @@
 import NIOCore
-import NIOHTTP1
+package import NIOHTTP1
 import Telemetry
 
 /// What the server itself needs of a request's headers, read in one pass.
-struct HeadFields {
+package struct HeadFields {
     /// Why a request can't be taken as it is.
-    enum Fault: Hashable {
+    package enum Fault: Hashable {
         case timeout
         case expectation
         case encoding
@@ -28,20 +28,25 @@ struct HeadFields {
     }
 
     /// The length that the head announces.
-    private(set) var contentLength: Int?
+    package private(set) var contentLength: Int?
     /// The smallest budget asked for, in milliseconds.
     private(set) var timeoutMilliseconds: Int64?
-    private(set) var requestID: String?
+    /// Of the request, where it is one.
+    package private(set) var requestID: String?
     /// The client waits for a word before it sends the body.
     private(set) var expectsContinue = false
     /// What `traceparent` says; `nil` when it makes no sense or is there twice.
     private(set) var trace: TraceContext?
     /// All `tracestate` as they came; means nothing without `trace`.
     private(set) var traceState: String?
-    private(set) var fault: Fault?
+    package private(set) var fault: Fault?
+    /// The first `Authorization`, and how many there are.
+    private(set) var authorization: String?
+    private(set) var authorizations = 0
     private var hasTrace = false
 
-    init(_ headers: HTTPHeaders) {
+    /// Reads them.
+    package init(_ headers: HTTPHeaders) {
         for (name, value) in headers {
             // The length sorts out all but a few names before any comparison.
             switch name.utf8.count {
@@ -54,6 +59,9 @@ struct HeadFields {
                 hasTrace = true
             case 12 where Self.isSame(name, "x-request-id"):
                 if requestID == nil, RequestHeaders.isRequestID(value) { requestID = value }
+            case 13 where Self.isSame(name, "authorization"):
+                if authorizations == 0 { authorization = value }
+                authorizations += 1
             case 14 where Self.isSame(name, "content-length"): contentLength = Int(value)
             case 16 where Self.isSame(name, "content-encoding"):
                 if !Self.isSame(value, "identity") { fault = .encoding }

@@ -35,6 +35,10 @@ final class LookupCall: RedisLaneReceiver {
     private var reading = Reading.none
     /// The right to be under way, from the complete body to the answer.
     private var permit: ConcurrencyLimiter.Permit?
+    /// Its place in line while it waits for that right.
+    private var ticket: UInt64?
+    /// When the store was asked.
+    private var askedAt = NIODeadline.now()
     private var rows = PackedRows(count: 0)
     /// Counts calls of the store, so that the answer to one that was given up is known as such.
     private var serial: UInt64 = 0
@@ -66,16 +70,24 @@ final class LookupCall: RedisLaneReceiver {
     /// The body is complete.
     func run() {
         let now = NIODeadline.now()
-        guard room.isTimely(at: now) else {
-            let seconds = room.serving.admission.refuseDelayed()
-            return fail(.overloaded, "lookups come faster than they can be answered", retryAfterSeconds: seconds)
-        }
-        switch room.serving.admission.acquire(at: now) {
-        case .admitted(let permit): self.permit = permit
-        case .refused(let seconds):
-            return fail(
-                .overloaded, "as many lookups are under way as can be answered in time", retryAfterSeconds: seconds)
-        }
+        if let permit = room.permit(at: now) { return start(permit) }
+        let patience = min(room.settings.patience, LoopSettings.patience(of: deadline - arrivedAt))
+        ticket = room.wait(self, bytes: body.readableBytes, patience: patience, at: now)
+        guard ticket != nil else { return refuse(waited: false) }
+        handler.trace?.enter(SpanName.admit)
+    }
+
+    /// There was no room in time.
+    func refuse(waited: Bool) {
+        ticket = nil
+        let seconds = room.serving.admission.refuse(waited: waited)
+        fail(.overloaded, "as many lookups are under way as can be answered in time", retryAfterSeconds: seconds)
+    }
+
+    /// There is room.
+    func start(_ permit: ConcurrencyLimiter.Permit) {
+        ticket = nil
+        self.permit = permit
         handler.trace?.enter(SpanName.plan)
         do {
             let question = try ask()
@@ -148,6 +160,7 @@ final class LookupCall: RedisLaneReceiver {
         // A lane may refuse before it returns; then the reading is over already.
         let serial = serial
         reading = .lane(token: 0, permit)
+        askedAt = now
         let token = lane.read(
             request, commands: commands, keys: question.keys.rowCount, deadline: latest, receiver: self)
         room.giveBackRequest(request)
@@ -175,13 +188,21 @@ final class LookupCall: RedisLaneReceiver {
     private func outcome(of error: RedisError) -> Breaker.Outcome {
         switch error.code {
         case .connectionFailed, .connectionClosed, .malformedReply, .errorReply: .failure
-        // A request that had little time left says nothing about the store.
-        case .deadlineExceeded: deadline - arrivedAt >= room.settings.timeout ? .failure : .ignored
+        case .deadlineExceeded: timeoutOutcome
         case .overloaded, .cancelled, .requestTooLarge, .replyTooLarge, .invalidConfiguration, .clientClosed: .ignored
         }
     }
 
+    /// What it says of the store that it did not answer in time: nothing if it had little, or if this loop is behind itself, so
+    /// that the answer may lie there unread.
+    private var timeoutOutcome: Breaker.Outcome {
+        let (latest, timeout) = (deadline - room.settings.reserve, room.settings.timeout)
+        guard deadline - arrivedAt >= timeout, (latest - askedAt) * 2 >= timeout else { return .ignored }
+        return (NIODeadline.now() - latest) * 10 <= timeout ? .failure : .ignored
+    }
+
     private func readInTask(_ question: Question, _ permit: Breaker.Permit, until latest: NIODeadline) {
+        askedAt = .now()
         let serial = serial
         let lookup = FeatureLookup(room.serving.store)
         let (plan, keys, loop) = (question.cached.plan, question.keys, room.eventLoop)
@@ -212,13 +233,18 @@ final class LookupCall: RedisLaneReceiver {
         reading = .none
         handler.trace?.leave(failing: "deadlineExceeded")
         room.serving.metrics.storeFailed(.deadlineExceeded)
-        room.serving.gate.finished(permit, deadline - arrivedAt >= room.settings.timeout ? .failure : .ignored)
+        room.serving.gate.finished(permit, timeoutOutcome)
         fail(question, "the store did not answer in time")
     }
 
     /// The client is gone: nobody wants the answer.
     func abandon() {
         body = ByteBuffer()
+        if let ticket {
+            self.ticket = nil
+            room.leave(ticket)
+            return ended(.abandoned)
+        }
         guard question != nil else { return }
         switch reading {
         case .none: break
@@ -336,6 +362,7 @@ final class LookupCall: RedisLaneReceiver {
         guard let permit else { return }
         self.permit = nil
         room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)
+        room.roomCame()
     }
 
     private func admissionOutcome(_ outcome: LookupOutcome, at now: NIODeadline) -> ConcurrencyLimiter.Outcome {

@@ -37,7 +37,7 @@ extension LoopRoom {
     ) throws -> [FeatureReference] {
         guard request.isService else { return try FeatureSelection.features(body, request, limits: limits) }
         let name = try FeatureSelection.service(body, request, limits: limits)
-        if route == .feast, catalog.services[name] == nil {
+        if route == .feast, catalog.services[name] == nil, catalog.refusal(ofService: name) == nil {
             let hint = Nearest.hint(name, among: Array(catalog.services.keys))
             throw LookupFault.feast(.serviceNotFound(name, project: catalog.project, hint: hint))
         }
@@ -47,6 +47,8 @@ extension LoopRoom {
     /// Feast's word for the first feature that isn't there.
     private static func fault(_ features: [FeatureReference], _ catalog: ServingCatalog) -> FeastFault? {
         for reference in features {
+            // The error has the reason.
+            if catalog.refusal(reference) != nil { return nil }
             switch catalog.views[reference.view] {
             case .filled(let view, _):
                 guard !view.features.contains(where: { $0.name == reference.feature }) else { continue }

@@ -23,6 +23,7 @@ final class LoopRoom {
     /// Where spans of this loop's requests go.
     let spans: SpanBuffer
     var log: RequestLog
+    private var known = AccessCache()
     private(set) var date = HTTPDate.now
     private(set) var lane: RedisLane?
     private var spareBuffer = ByteBuffer()
@@ -31,7 +32,11 @@ final class LoopRoom {
     private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
     private var ticker: RepeatedTask?
     /// When the first lookup of the loop's turn was read.
-    private var turnBegan: NIODeadline?
+    var turnBegan: NIODeadline?
+    /// Lookups that wait for room.
+    var line = WaitingLine<LookupCall>()
+    /// Whether the line will move by itself.
+    var isMoving = false
 
     init(_ serving: ServingContext, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
@@ -66,21 +71,6 @@ final class LoopRoom {
         }
     }
 
-    /// Whether a lookup that is read now can still be answered in good time.
-    ///
-    /// A loop reads in one turn all that has come, so what is read late in a long turn has waited at least since its beginning.
-    /// That wait is in no latency and under no limit of requests under way; refusing the rest of the turn ends it soon, and
-    /// the next one begins with younger requests.
-    func isTimely(at now: NIODeadline) -> Bool {
-        guard let began = turnBegan else {
-            turnBegan = now
-            // Runs when all that was ready is read.
-            eventLoop.assumeIsolated().execute { self.turnBegan = nil }
-            return true
-        }
-        return now - began <= settings.longestTurn
-    }
-
     private func followSettings() {
         let generation = serving.settingsGeneration
         guard generation != settingsGeneration else { return }
@@ -97,6 +87,14 @@ final class LoopRoom {
         for handler in connections.values { handler.end() }
         lane?.close()
         lane = nil
+    }
+
+    // MARK: Access
+
+    /// Why a request may not have what it needs; `nil` when it may.
+    func refusal(_ fields: HeadFields, _ need: AccessNeed, at now: NIODeadline) -> AccessRefusal? {
+        known.refusal(
+            fields.authorization, count: fields.authorizations, need, serving.access, at: now)
     }
 
     // MARK: Connections
@@ -157,11 +155,15 @@ struct LoopSettings {
     let writeTimeout: TimeAmount
     let imitatesFeast: Bool
     let slowRequest: TimeAmount
-    /// How long a turn may be before the rest of it is refused: two of these and the work of the last request of one are within
-    /// its time.
-    let longestTurn: TimeAmount
+    /// How long a lookup may wait for room; one that has less time than most waits for the same share of it.
+    let patience: TimeAmount
+    /// How long lookups may begin one after the other before the loop looks at its sockets again.
+    let shortTurn: TimeAmount
     /// How long a connection that is ended may go on sending what nobody reads.
     let lingerTimeout = TimeAmount.seconds(2)
+
+    /// How long a lookup with so much time may wait for room.
+    static func patience(of time: TimeAmount) -> TimeAmount { .nanoseconds(time.nanoseconds / 5 * 2) }
 
     init(_ settings: ServerSettings) {
         timeout = TimeAmount(settings.timeout)
@@ -175,7 +177,8 @@ struct LoopSettings {
         writeTimeout = TimeAmount(settings.writeTimeout)
         imitatesFeast = settings.imitatesFeast
         slowRequest = TimeAmount(settings.slowRequest)
-        longestTurn = TimeAmount(settings.timeout * 0.4)
+        patience = min(Self.patience(of: timeout), .milliseconds(25))
+        shortTurn = min(max(.milliseconds(1), TimeAmount(settings.timeout * 0.04)), .milliseconds(4))
     }
 }
 

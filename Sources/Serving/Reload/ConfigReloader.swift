@@ -35,6 +35,13 @@ package actor ConfigReloader: Service {
         package var waitingForRestart: [String] = []
     }
 
+    /// Resolves all that a config names (files, secrets) and gives what puts it in force. Runs on no event loop.
+    package typealias Preparation = @Sendable (Config) async throws -> Commit
+    /// The same for the config in force, which the files that it names may have left behind; `nil` when they have not.
+    package typealias Refreshment = @Sendable (Config) async throws -> Commit?
+    /// Puts something in force; cannot fail.
+    package typealias Commit = @Sendable () -> Void
+
     private struct Shared {
         var config: Config
         var status: Status
@@ -42,7 +49,8 @@ package actor ConfigReloader: Service {
 
     private let started: Config
     private let read: @Sendable () throws -> [UInt8]
-    private let apply: @Sendable (Config) -> Void
+    private let prepare: Preparation
+    private let refresh: Refreshment
     private let hangups: AsyncStream<Void>
     private let interval: Duration
     private let clock: ServingClock
@@ -67,11 +75,13 @@ package actor ConfigReloader: Service {
     ///   - logger: Told of each swap, and of each file that is refused, once.
     ///   - registry: Where outcomes are counted and the hash in force is shown.
     ///   - read: Reads the file; runs on a thread that may block.
-    ///   - apply: Puts another config in force. Called for one config after the other, from no event loop.
+    ///   - prepare: What it gives is called for one config after the other. What it throws leaves the old config in force.
+    ///   - refresh: Asked with every look that finds the file as it was.
     package init(
         config: Config, text: [UInt8], hangups: AsyncStream<Void>, interval: Duration = .seconds(1),
         clock: ServingClock = .real, logger: Logger, registry: MetricRegistry,
-        read: @escaping @Sendable () throws -> [UInt8], apply: @escaping @Sendable (Config) -> Void
+        read: @escaping @Sendable () throws -> [UInt8], prepare: @escaping Preparation,
+        refresh: @escaping Refreshment = { _ in nil }
     ) {
         started = config
         self.text = text
@@ -81,7 +91,8 @@ package actor ConfigReloader: Service {
         self.logger = logger
         self.registry = registry
         self.read = read
-        self.apply = apply
+        self.prepare = prepare
+        self.refresh = refresh
         let hash = Self.hash(text)
         shared = Mutex(Shared(config: config, status: Status(hash: hash)))
         registry.setInfo(.config, [hash])
@@ -121,6 +132,17 @@ package actor ConfigReloader: Service {
     @discardableResult
     package func reload() async -> Outcome { await look(trusting: true) }
 
+    /// What a look has found, before anything of it counts.
+    private enum Finding: Sendable {
+        /// Nothing but what is known already.
+        case nothing(Outcome)
+        case same(Commit?)
+        case next(Config, Commit)
+        case wrong(String)
+        case notReady(String)
+        case gone(String)
+    }
+
     @discardableResult
     private func look(trusting: Bool) async -> Outcome {
         begun += 1
@@ -134,48 +156,88 @@ package actor ConfigReloader: Service {
         }
         // A look that began later has ended before and knows better.
         guard number > taken else { return .unchanged }
-        taken = number
         switch result {
-        case .success(let text): return take(text, trusting: trusting)
+        case .success(let text):
+            let finding = await find(text, trusting: trusting)
+            guard number > taken else { return .unchanged }
+            taken = number
+            return take(finding, text, trusting: trusting)
         case .failure(let error):
+            taken = number
             found = nil
-            return keep(.unreadable, "\(error)", isNews: status.problem != "\(error)", counts: trusting)
+            return take(.gone("\(error)"), [], trusting: trusting)
         }
     }
 
-    private func take(_ text: [UInt8], trusting: Bool) -> Outcome {
+    private func find(_ text: [UInt8], trusting: Bool) async -> Finding {
         if text == self.text {
             found = nil
-            if status.problem != nil {
-                shared.withLock { $0.status.problem = nil }
-                logger.info("the config file is again what is in force")
+            do {
+                return .same(try await refresh(current))
+            } catch {
+                return .notReady("\(error)")
             }
-            if trusting { count(.unchanged) }
-            return .unchanged
         }
         let isKnown = text == found
         found = text
         // The first look at a new text only remembers it; a text that was refused is refused in silence from then on.
-        guard trusting || isKnown else { return .unchanged }
-        if !trusting, refused == text { return .refused }
+        guard trusting || isKnown else { return .nothing(.unchanged) }
+        if !trusting, refused == text { return .nothing(.refused) }
+        let config: Config
         do throws(DefinitionErrors) {
-            put(try Config.parse(file: started.file, text: text), text)
-            return .applied
+            config = try Config.parse(file: started.file, text: text)
         } catch {
-            let isNews = refused != text
-            refused = text
-            return keep(.refused, "\(error)", isNews: isNews, counts: true)
+            return .wrong("\(error)")
+        }
+        do {
+            return .next(config, try await prepare(config))
+        } catch {
+            return .notReady("\(error)")
         }
     }
 
-    private func put(_ config: Config, _ text: [UInt8]) {
+    private func take(_ finding: Finding, _ text: [UInt8], trusting: Bool) -> Outcome {
+        switch finding {
+        case .nothing(let outcome): return outcome
+        case .same(let commit): return stay(commit, trusting: trusting)
+        case .next(let config, let commit):
+            put(config, text, commit)
+            return .applied
+        case .wrong(let problem):
+            let isNews = refused != text
+            refused = text
+            return keep(.refused, problem, isNews: isNews, counts: true)
+        // What the text names may be put right without the text, so it is looked at again.
+        case .notReady(let problem):
+            return keep(.refused, problem, isNews: status.problem != problem, counts: trusting)
+        case .gone(let problem):
+            return keep(.unreadable, problem, isNews: status.problem != problem, counts: trusting)
+        }
+    }
+
+    private func stay(_ commit: Commit?, trusting: Bool) -> Outcome {
+        if status.problem != nil {
+            shared.withLock { $0.status.problem = nil }
+            logger.info("the config file is again what is in force")
+        }
+        guard let commit else {
+            if trusting { count(.unchanged) }
+            return .unchanged
+        }
+        commit()
+        count(.applied)
+        logger.info("files that the config names are in force as they are now")
+        return .applied
+    }
+
+    private func put(_ config: Config, _ text: [UInt8], _ commit: Commit) {
         self.text = text
         found = nil
         refused = nil
         let hash = Self.hash(text)
         let waiting = ConfigChange.waitingForRestart(from: started, to: config)
         // Who sees the generation finds its config in force.
-        apply(config)
+        commit()
         let generation = shared.withLock { shared in
             shared.config = config
             shared.status = Status(

@@ -17,6 +17,7 @@ struct FastLaneChannel: ServerChildChannel, HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let pipeline = channel.pipeline.syncOperations
+            if let security = serving.security { try security.protect(channel, speaking: .http1) }
             let start = ConnectionStart()
             var limits = NIOHTTPDecoderLimitConfiguration()
             let settings = serving.liveSettings
@@ -29,7 +30,7 @@ struct FastLaneChannel: ServerChildChannel, HTTPChannelHandler {
                 ByteToMessageHandler(
                     HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: limits)),
                 FastLaneHandler(room: serving.room(of: channel.eventLoop), start: start),
-                HTTP1ToHTTPServerCodec(secure: false),
+                HTTP1ToHTTPServerCodec(secure: serving.security != nil),
                 // Its idle time would not see the lookups; the lane keeps the time for it.
                 HTTPConnectionStateHandler(idleTimeout: nil, logger: logger),
             ])

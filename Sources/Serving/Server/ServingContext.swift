@@ -23,17 +23,26 @@ package final class ServingContext: Sendable {
     let store: any OnlineStore
     /// How each event loop connects to Redis; `nil` for a store that isn't Redis.
     let laneConfiguration: RedisClient.Configuration?
+    /// Who may ask for what, over HTTP and gRPC.
+    package let access: DataAccess
+    /// How HTTP and gRPC are encrypted; `nil` for not at all.
+    package let security: ListenerSecurity?
     private let live: Mutex<ServerSettings>
     private let liveGeneration = Atomic<UInt64>(0)
     private let draining = Atomic(false)
     private let overdue = Atomic(false)
+    private let listener = Mutex<(any Channel)?>(nil)
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
+    private let turn = Atomic<Int>(0)
 
     package init(
         settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
-        store: any OnlineStore, lane: RedisClient.Configuration?, tracer: Tracer = .none, logger: Logger
+        store: any OnlineStore, lane: RedisClient.Configuration?, security: ListenerSecurity? = nil,
+        access: DataAccess = DataAccess(), tracer: Tracer = .none, logger: Logger
     ) {
         self.settings = settings
+        self.access = access
+        self.security = security
         live = Mutex(settings)
         admission = AdmissionGate(
             settings.maximumInFlight, timeout: settings.timeout, threads: settings.threads,
@@ -84,6 +93,19 @@ package final class ServingContext: Sendable {
         metrics.ready.set(false)
     }
 
+    /// Where connections come from; `nil` when there is no such place any more.
+    func listens(on channel: (any Channel)?) { listener.withLock { $0 = channel } }
+
+    /// Lets no new connection begin, and gives those that did the time to be accepted.
+    func closeDoor() async {
+        guard let listener = listener.withLock({ $0 }), await ListenerFilter.close(listener) else { return }
+        try? await Task.sleep(for: Self.acceptTime)
+    }
+
+    /// How long connections that clients hold for open may need until they are accepted, and an idle connection is kept for a
+    /// request that is on its way.
+    static let acceptTime = Duration.milliseconds(100)
+
     /// Ends what is still under way.
     func endDrain() {
         overdue.store(true, ordering: .relaxed)
@@ -98,6 +120,16 @@ package final class ServingContext: Sendable {
         let bound = NIOLoopBound(room, eventLoop: eventLoop)
         rooms.withLock { $0[id] = bound }
         return room
+    }
+
+    /// Some loop's room, one after the other, for work that comes from no loop; `nil` before there is one. To be looked into on
+    /// its loop only.
+    func anyRoom() -> NIOLoopBound<LoopRoom>? {
+        let next = turn.wrappingAdd(1, ordering: .relaxed).newValue & .max
+        return rooms.withLock { rooms in
+            guard !rooms.isEmpty else { return nil }
+            return rooms.values[rooms.values.index(rooms.values.startIndex, offsetBy: next % rooms.count)]
+        }
     }
 
     /// Closes every loop's connection to the store.

@@ -34,6 +34,7 @@ package struct ServingDaemon: Service {
         } catch {
             outcome = .failure(error)
         }
+        serving.listens(on: nil)
         await serving.closeRooms()
         try await group.shutdownGracefully()
         try outcome.get()
@@ -57,6 +58,7 @@ package struct ServingDaemon: Service {
                 address: .hostname(host, port: settings.address.port), serverName: nil, backlog: 4_096,
                 availableConnectionsDelegate: MaximumAvailableConnections(settings.connections)),
             onServerRunning: { channel in
+                serving.listens(on: channel)
                 onListening(NetworkAddress(host: host, port: channel.localAddress?.port ?? settings.address.port))
             },
             eventLoopGroupProvider: .shared(group), logger: logger)
@@ -91,5 +93,6 @@ package struct DrainNotice: Service {
         serving.beginDrain()
         serving.logger.info("draining", metadata: ["unready_for": "\(serving.liveSettings.unready)"])
         try? await Task.sleep(for: serving.liveSettings.unready)
+        await serving.closeDoor()
     }
 }

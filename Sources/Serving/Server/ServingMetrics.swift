@@ -4,12 +4,13 @@ package import Telemetry
 
 /// The route label of an HTTP request.
 enum RouteLabel: Int, CaseIterable {
-    case lookup, feastLookup, push, write, materialize, materializeIncremental, health, metrics, openAPI, other
+    case lookup, feastLookup, recommend, push, write, materialize, materializeIncremental, health, metrics, openAPI, other
 
     init(path: String) {
         switch path.prefix(while: { $0 != "?" }) {
         case "/v1/lookup": self = .lookup
         case "/get-online-features": self = .feastLookup
+        case "/v1/recommend": self = .recommend
         case "/push": self = .push
         case "/write-to-online-store": self = .write
         case "/materialize": self = .materialize
@@ -25,7 +26,26 @@ enum RouteLabel: Int, CaseIterable {
     var beginsTraces: Bool {
         switch self {
         case .health, .metrics, .openAPI, .other: false
-        case .lookup, .feastLookup, .push, .write, .materialize, .materializeIncremental: true
+        case .lookup, .feastLookup, .recommend, .push, .write, .materialize, .materializeIncremental: true
+        }
+    }
+
+    /// What a request of it asks of a token.
+    var need: AccessNeed {
+        switch self {
+        case .lookup, .feastLookup, .recommend: .read
+        case .push, .write, .materialize, .materializeIncremental: .write
+        case .health, .metrics, .openAPI: .nothing
+        // The router may understand a path that isn't understood here.
+        case .other: .everything
+        }
+    }
+
+    /// Whether errors are worded as Feast's server does.
+    var isFeast: Bool {
+        switch self {
+        case .feastLookup, .push, .write, .materialize, .materializeIncremental: true
+        case .lookup, .recommend, .health, .metrics, .openAPI, .other: false
         }
     }
 
@@ -33,6 +53,7 @@ enum RouteLabel: Int, CaseIterable {
         switch self {
         case .lookup: "/v1/lookup"
         case .feastLookup: "/get-online-features"
+        case .recommend: "/v1/recommend"
         case .push: "/push"
         case .write: "/write-to-online-store"
         case .materialize: "/materialize"
@@ -79,6 +100,7 @@ package final class ServingMetrics: Sendable {
     let plansCompiled: Counter
     private let requests: [[Counter]]
     private let durations: [[Histogram]]
+    private let refusals: [Counter]
     private let storeErrors: [StoreError.Code: Counter]
 
     package init(registry: MetricRegistry) {
@@ -93,6 +115,7 @@ package final class ServingMetrics: Sendable {
         durations = LookupRoute.allCases.map { route in
             LookupOutcome.allCases.map { registry.histogram(.lookupDurationSeconds, [route.label.name, $0.name]) }
         }
+        refusals = AccessRefusal.reasons.map { registry.counter(.accessRefusals, ["http", $0]) }
         storeErrors = Dictionary(
             uniqueKeysWithValues: StoreError.Code.allCases.map { ($0, registry.counter(.storeErrors, [$0.rawValue])) })
         inFlight.set(0)
@@ -102,6 +125,11 @@ package final class ServingMetrics: Sendable {
     /// Counts an answer by its status.
     func answered(_ route: RouteLabel, _ status: Int) {
         requests[route.rawValue][min(max(status / 100, 1), 5) - 1].add()
+    }
+
+    /// Counts a request that its token kept out.
+    func refused(_ refusal: AccessRefusal) {
+        refusals[refusal.index].add()
     }
 
     /// Observes how long a lookup took. `trace` is its span, where it is recorded.

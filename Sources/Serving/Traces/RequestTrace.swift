@@ -19,10 +19,13 @@ final class RequestTrace {
             "", .server, parent: fields.trace, state: fields.traceState, isRoot: label.beginsTraces,
             at: start.uptimeNanoseconds)
         guard let span else { return nil }
-        return RequestTrace(span, label, method: method(), path: path(), requestID: requestID())
+        return RequestTrace(
+            span, label, method: method(), path: path(), requestID: requestID(), isSecure: room.serving.security != nil)
     }
 
-    private init(_ span: Span, _ label: RouteLabel, method: String, path: String, requestID: String) {
+    private init(
+        _ span: Span, _ label: RouteLabel, method: String, path: String, requestID: String, isSecure: Bool
+    ) {
         var span = span
         context = span.context
         let method = Self.known(method)
@@ -31,7 +34,7 @@ final class RequestTrace {
         span.set(.httpMethod, method)
         if label != .other, label != .health { span.set(.httpRoute, label.name) }
         span.set(.urlPath, String(path.prefix { $0 != "?" }))
-        span.set(.urlScheme, "http")
+        span.set(.urlScheme, isSecure ? "https" : "http")
         span.set(.requestID, requestID)
         request = span
     }

@@ -75,6 +75,15 @@ package enum ErrorBody {
         return ErrorAnswer(status: fault.status, contentType: feastType, body: ByteBuffer(bytes: output.bytes))
     }
 
+    /// An error of FastAPI's, which has no class: `{"detail":…}`.
+    package static func feastDetail(_ status: Int, _ detail: String) -> ErrorAnswer {
+        var output = JSONBytes()
+        output.raw("{\"detail\":")
+        output.string(detail)
+        output.raw("}")
+        return ErrorAnswer(status: status, contentType: feastType, body: ByteBuffer(bytes: output.bytes))
+    }
+
     /// A problem of a kind that the house knows, on Feast's routes.
     package static func feast(_ problem: Problem, _ detail: String) -> ErrorAnswer {
         feast(FeastFault(status: problem.status, message: detail))

@@ -50,6 +50,14 @@ package struct WriteRoutes: Sendable {
         ]
     }
 
+    /// The same routes where nothing can be written: each answers 403 with the reason. Not a 5xx, which Feast's SDK would send
+    /// three times more.
+    package static func refusing(_ reason: String) -> [ServingRoute] {
+        ["/push", "/write-to-online-store", "/materialize", "/materialize-incremental"].map { path in
+            ServingRoute(.post, path) { _ in ErrorBody.feast(FeastFault(status: 403, message: reason)).response() }
+        }
+    }
+
     private func respond(
         _ request: Request, _ observe: @Sendable (WriteCounts) -> Void,
         _ answer: (ByteBuffer, ContinuousClock.Instant) async -> Answer

@@ -1,5 +1,9 @@
 /// The names of spans, each declared once. A request's own span is named by its method and route.
 package enum SpanName {
+    /// A recommendation, from recall to the answer.
+    package static let recommend = "recommend"
+    /// Waiting for room, where there was none at once.
+    package static let admit = "admit"
     /// From a request's complete body to what will be asked of the store.
     package static let plan = "plan"
     /// From the rows to the bytes of the answer.
@@ -45,10 +49,7 @@ package enum SpanKey: String, Sendable, CaseIterable {
     case view = "tidemark.view"
     case rows = "tidemark.rows"
     case bytes = "tidemark.bytes"
-    case stage = "tidemark.stage"
     case pipeline = "tidemark.pipeline"
     case rung = "tidemark.rung"
-    case model = "tidemark.model"
-    case candidates = "tidemark.candidates"
-    case chunk = "tidemark.chunk"
+    case items = "tidemark.items"
 }

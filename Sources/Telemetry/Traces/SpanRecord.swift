@@ -4,7 +4,7 @@ struct SpanRecord: Sendable {
     struct Attributes: Sendable {
         static let limit = 12
 
-        private var slots = InlineArray<12, (key: SpanKey, value: SpanValue)>(repeating: (.stage, .none))
+        private var slots = InlineArray<12, (key: SpanKey, value: SpanValue)>(repeating: (.requestID, .none))
         private(set) var count = 0
         private(set) var dropped = 0
 

@@ -32,6 +32,7 @@ struct DoctorCommand: ProjectCommand {
                 place: "build", check: "libraries", grade: "good",
                 text: "tidemark \(Tidemark.version), SQLite \(LocalDatabase.libraryVersion)"),
         ]
+        findings += await DoctorAccess.findings(workspace.config, workspace.configPath)
         findings += await store(workspace)
         findings += await sources(workspace)
         if output.json {

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import NIOCore
 import OnlineStore
+import Recommend
 import RedisClient
 import Resilience
 import ServiceLifecycle
@@ -33,11 +34,20 @@ struct ServeCommand: AsyncParsableCommand {
             SIGTERM and SIGINT: /readyz turns to 503, after serve.unready nothing new is taken, and requests under way end \
             within serve.drain. Exit 0 then; 1 when the address is taken; 2 for a wrong config.
 
-            A changed config file takes force within seconds, or at once on SIGHUP: limits, deadlines, breaker, log level, share of traces and admin tokens, \
+            serve.tls and admin.tls encrypt the listeners; serve.tokens and serve.jwt say who may read and who may write \
+            (`tidemark admin token` makes a token). Health, metrics and /openapi.json are open.
+
+            A changed config file, and changed files of certificates, keys and tokens, take force within seconds, or at once on SIGHUP: \
+            limits, deadlines, breaker, log level, share of traces, tokens and certificates, \
             without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
             connections, the store and the collector of traces count from the next start.
 
-            With telemetry.traces.endpoint, or OpenTelemetry's OTEL_EXPORTER_OTLP_ENDPOINT, traces go to a collector (OTLP over             HTTP, JSON). A caller's traceparent is followed; of other requests telemetry.traces.sample_ratio are recorded.
+            With telemetry.traces.endpoint, or OpenTelemetry's OTEL_EXPORTER_OTLP_ENDPOINT, traces go to a collector (OTLP over \
+            HTTP, JSON). A caller's traceparent is followed; of other requests telemetry.traces.sample_ratio are recorded.
+
+            With `serve.feast` in the config it serves, read only, what Feast materialized: the views of Feast's registry file, \
+            by the rows in Feast's Redis, through the same routes. The file is read again when it changes; the last good one \
+            stays in force. No online_store and no sources are needed then.
 
             With `admin:` in the config there is an admin listener beside it, on 127.0.0.1:6567 unless admin.http says \
             otherwise; it wants a bearer token (`tidemark admin token`), and refuses everything while none is configured.
@@ -69,41 +79,62 @@ struct ServeCommand: AsyncParsableCommand {
 
     private static func serve(_ project: ServingProject) async throws {
         let logger = project.logger
-        let store = try await StoreOpener.open(project.config, configPath: project.configPath)
+        let access = try await ServingAccess(project)
+        let feast = project.config.serve.feast
+        let store: any OnlineStore
+        if let feast {
+            store = try await StoreOpener.openFeast(feast, configPath: project.configPath, logger: logger)
+        } else {
+            store = try await StoreOpener.open(project.config, configPath: project.configPath)
+        }
         let watcher = CatalogWatcher(
-            store: store, project: project.config.project, interval: project.config.serve.catalogRefresh,
-            logger: logger)
-        let traces = try TraceService(
-            project.config, configPath: project.configPath, registry: project.registry, logger: logger)
+            store: store, project: project.served, interval: project.config.serve.catalogRefresh, logger: logger)
+        // Feast's rows lie where no lane of ours looks.
+        let lane =
+            feast == nil ? try StoreOpener.laneConfiguration(project.config, configPath: project.configPath) : nil
+        let traces: TraceService
+        do {
+            traces = try TraceService(
+                project.config, configPath: project.configPath, registry: project.registry, logger: logger)
+        } catch {
+            await store.close()
+            throw error
+        }
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
-            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store,
-            lane: try StoreOpener.laneConfiguration(project.config, configPath: project.configPath),
-            tracer: traces.tracer,
-            logger: logger)
-        // A write reads what it replaces, and its caller waits for more than a lookup's does.
-        let writes = WriteRoutes(
-            FeatureWriter(store, project: project.config.project), project: project.config.project,
-            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
-            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2)))
-        let daemon = ServingDaemon(serving, routes: writes.routes()) { endpoint in
-            print("tidemark serves \(project.config.project) on http://\(endpoint)")
+            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store, lane: lane,
+            security: access.serve, access: access.data, tracer: traces.tracer, logger: logger)
+        let home: RecommendHome
+        do {
+            home = try RecommendHome(
+                project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
+                registry: project.registry, logger: logger)
+        } catch let error as UsageError {
+            await store.close()
+            Console.error("\(error)")
+            throw Ending.usage
+        }
+        await home.load()
+        let routes = writeRoutes(project, store) + RecommendRoutes(serving, home.recommender).routes
+        let daemon = ServingDaemon(serving, routes: routes) { endpoint in
+            let scheme = access.serve == nil ? "http" : "https"
+            print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
             logger.info(
                 "the serving daemon listens",
                 metadata: [
-                    "address": "\(endpoint)", "project": "\(project.config.project)", "config": "\(project.hash)",
+                    "address": "\(endpoint)", "project": "\(project.served)", "config": "\(project.hash)",
                     "threads": "\(project.settings.threads)", "store": "\(store.kind)",
                 ])
         }
         do {
             let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-            let admin = try AdminService(project)
-            let reloader = Self.reloader(project, serving, watcher, hangups, admin, traces)
+            let admin = AdminService(project, access)
+            let reloader = Self.reloader(project, serving, watcher, hangups, access, admin, home, traces)
             // Services are told of the end the last first: what is traced comes behind the exporter.
             var services: [any Service] = traces.exporter.map { [$0] } ?? []
-            services += [watcher, reloader, HangupSignal(hangup)]
-            if let admin { services.append(admin.listener(project, serving, store, reloader)) }
-            services += [daemon] + Self.grpcDaemon(project, serving, store)
+            services += [watcher, reloader, HangupSignal(hangup)] + home.services
+            if let admin { services.append(admin.listener(project, serving, store, reloader, gates: home.gates)) }
+            services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
             try await run(services + [DrainNotice(serving)], project, flush: traces.flush)
         } catch let error as AdminListenError {
             await store.close()
@@ -131,13 +162,28 @@ struct ServeCommand: AsyncParsableCommand {
         logger.info("the serving daemon ended")
     }
 
+    /// Feast's routes that write. Its own rows are only read.
+    private static func writeRoutes(_ project: ServingProject, _ store: any OnlineStore) -> [ServingRoute] {
+        guard project.config.serve.feast == nil else {
+            return WriteRoutes.refusing(
+                "the rows of project \(project.served) are Feast's and only read here; write and materialize with Feast"
+            )
+        }
+        // A write reads what it replaces, and its caller waits for more than a lookup's does.
+        return WriteRoutes(
+            FeatureWriter(store, project: project.served), project: project.served,
+            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
+            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2))
+        ).routes()
+    }
+
     /// The listener of gRPC, where there is to be one.
     private static func grpcDaemon(
         _ project: ServingProject, _ serving: ServingContext, _ store: some OnlineStore
     ) -> [any Service] {
         guard let address = project.grpc else { return [] }
         let settings = GRPCSettings(project.settings, address: address)
-        let (name, logger) = (project.config.project, project.logger)
+        let (name, logger) = (project.served, project.logger)
         return [
             GRPCDaemon(serving, store: store, settings: settings, version: Tidemark.version) { address in
                 print("tidemark serves \(name) over gRPC on \(address)")
@@ -150,25 +196,32 @@ struct ServeCommand: AsyncParsableCommand {
         var breaker = Breaker.Configuration()
         breaker.consecutiveFailures = config.breaker.failures
         breaker.openMaximum = config.breaker.open
+        breaker.openInitial = min(breaker.openInitial, breaker.openMaximum)
         return breaker
     }
 
     private static func reloader(
         _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
-        _ admin: AdminService?, _ traces: TraceService
+        _ access: ServingAccess, _ admin: AdminService?, _ home: RecommendHome,
+        _ traces: TraceService
     ) -> ConfigReloader {
         let path = project.configPath
         return ConfigReloader(
             config: project.config, text: project.text, hangups: hangups, logger: project.logger,
             registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
-            apply: { config in
-                project.sink.level = ProcessLog.level(config.telemetry)
-                serving.reconfigure(ServerSettings(config, cores: project.settings.threads))
-                traces.apply(config)
-                serving.gate.configure(Self.breaker(config.serve))
-                watcher.setInterval(config.serve.catalogRefresh)
-                admin?.apply(config)
-            })
+            prepare: { config in
+                let commit = try await access.prepare(config)
+                return {
+                    commit()
+                    project.sink.level = ProcessLog.level(config.telemetry)
+                    serving.reconfigure(ServerSettings(config, cores: project.settings.threads))
+                    traces.apply(config)
+                    serving.gate.configure(Self.breaker(config.serve))
+                    watcher.setInterval(config.serve.catalogRefresh)
+                    admin?.tookConfig()
+                    home.apply(config)
+                }
+            }, refresh: { try await access.refresh($0) })
     }
 
     private static func run(_ services: [any Service], _ project: ServingProject, flush: Duration) async throws {
@@ -193,6 +246,9 @@ struct ServingProject: Sendable {
     let settings: ServerSettings
     /// Where gRPC is served; `nil` for nowhere.
     let grpc: NetworkAddress?
+    /// The project whose features are served.
+    var served: String { config.serve.feast?.project ?? config.project }
+
     /// Of the config's text, 16 hex digits.
     let hash: String
     let logger: Logger

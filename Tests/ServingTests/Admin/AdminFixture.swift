@@ -50,6 +50,7 @@ struct AdminFixture: Sendable {
     /// Runs `body` against a listener.
     static func with(
         _ config: AdminConfig, store: (any OnlineStore)? = nil, audit: String? = nil,
+        security: ListenerSecurity? = nil,
         _ body: @escaping @Sendable (AdminFixture) async throws -> Void
     ) async throws {
         try await Workdir.with { folder in
@@ -68,7 +69,7 @@ struct AdminFixture: Sendable {
                 sources: AdminSources(
                     project: "shop", store: store ?? memory, owner: "test", wall: { 1_700_000_000_000_000 },
                     breakers: breakers, limits: breakers, config: panel),
-                registry: registry, logger: log.logger, onListening: { found.yield($0) })
+                registry: registry, security: security, logger: log.logger, onListening: { found.yield($0) })
             let group = ServiceGroup(
                 configuration: .init(services: [listener], logger: Logger(label: "t") { _ in SwiftLogNoOpLogHandler() })
             )

@@ -44,7 +44,7 @@ import TidemarkTesting
             let page = try await third.ask("GET", "/metrics").body
             #expect(page.contains("tidemark_admission_limit 2"))
             #expect(page.contains("tidemark_admission_in_flight 2"))
-            #expect(page.contains("tidemark_admission_refusals_total{reason=\"limit\"} 2"))
+            #expect(page.contains("tidemark_admission_refusals_total{reason=\"delay\"} 2"))
             for client in [first, second] {
                 let answer = try await client.receive()
                 #expect(answer.status == 200 && answer.body.contains("FAILED"), "\(answer)")

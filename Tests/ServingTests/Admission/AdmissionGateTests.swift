@@ -23,8 +23,8 @@ import TidemarkTesting
             waits.insert(seconds)
         }
         #expect(waits == [1, 2, 3, 4, 5])
-        #expect((1...5).contains(gate.refuseDelayed()))
-        #expect(gate.status.refusals == 100)
+        #expect((1...5).contains(gate.refuse(waited: true)))
+        #expect(gate.status.refusals == 101)
         gate.finished(permits[0], .success, at: start)
         #expect(permit(gate) != nil)
         #expect(gate.status.inFlight == 3)

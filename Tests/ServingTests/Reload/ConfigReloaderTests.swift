@@ -28,7 +28,8 @@ import TidemarkTesting
             reloader = ConfigReloader(
                 config: try Config.parse(file: "tidemark.yaml", text: bytes), text: bytes, hangups: stream,
                 clock: clock.serving(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-                registry: registry, read: { try file.read() }, apply: { applied.add($0) })
+                registry: registry, read: { try file.read() },
+                prepare: { config in { applied.add(config) } })
         }
 
         func count(_ outcome: ConfigReloader.Outcome) -> Int {

@@ -27,6 +27,8 @@ struct DaemonStage: Sendable {
         var settings = ServerSettings()
         /// Whether lookups take the event loop's own connection, or the store's calls.
         var usesLane = true
+        /// Whether the event loops' own connections go through a fault proxy.
+        var usesProxy = false
         /// Whether the catalog was read before the daemon listens.
         var awaitsCatalog = true
         var tracer = Tracer.none
@@ -34,6 +36,9 @@ struct DaemonStage: Sendable {
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         /// Whether Redis is up when the daemon starts.
         var startsRedis = true
+        var security: ListenerSecurity?
+        /// Who may do what; everybody everything unless a policy is applied.
+        var access = DataAccess()
 
         init() {
             settings.timeout = .seconds(5)
@@ -43,6 +48,8 @@ struct DaemonStage: Sendable {
     }
 
     let redis: RedisServer
+    /// What stands between the event loops and Redis, if the options say so.
+    let proxy: FaultProxy?
     let store: RedisStore
     let watcher: CatalogWatcher
     let serving: ServingContext
@@ -59,14 +66,21 @@ struct DaemonStage: Sendable {
             let store = try await RedisStore(configuration: configuration)
             try await fill(store)
             if !options.startsRedis { redis.stop(.kill) }
-            let result = try await run(options, redis, store, body)
+            let result =
+                if options.usesProxy {
+                    try await FaultProxy.with(to: redis.topology.primary.address) { proxy in
+                        try await run(options, redis, proxy, store, body)
+                    }
+                } else {
+                    try await run(options, redis, nil, store, body)
+                }
             await store.close()
             return result
         }
     }
 
     private static func run<Result: Sendable>(
-        _ options: Options, _ redis: RedisServer, _ store: RedisStore,
+        _ options: Options, _ redis: RedisServer, _ proxy: FaultProxy?, _ store: RedisStore,
         _ body: @escaping @Sendable (DaemonStage) async throws -> Result
     ) async throws -> Result {
         let logger = options.logger
@@ -75,8 +89,8 @@ struct DaemonStage: Sendable {
         let serving = ServingContext(
             settings: options.settings, metrics: ServingMetrics(registry: options.registry), gate: StoreGate(),
             catalog: watcher, store: store,
-            lane: options.usesLane ? RedisClient.Configuration(topology: redis.topology) : nil,
-            tracer: options.tracer, logger: logger)
+            lane: options.usesLane ? RedisClient.Configuration(topology: proxy?.topology ?? redis.topology) : nil,
+            security: options.security, access: options.access, tracer: options.tracer, logger: logger)
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingOldest(1))
         let writes = WriteRoutes(
             FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),
@@ -101,7 +115,7 @@ struct DaemonStage: Sendable {
             var iterator = ports.makeAsyncIterator()
             guard let port = await iterator.next() else { throw ClientError("the daemon did not start") }
             let stage = DaemonStage(
-                redis: redis, store: store, watcher: watcher, serving: serving, port: port, group: group)
+                redis: redis, proxy: proxy, store: store, watcher: watcher, serving: serving, port: port, group: group)
             do {
                 let result = try await body(stage)
                 await group.triggerGracefulShutdown()
