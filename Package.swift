@@ -176,6 +176,8 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             path: "Benchmarks/LookupBare", swiftSettings: house),
+        .executableTarget(
+            name: "token-timing", dependencies: ["Serving"], path: "Benchmarks/TokenTiming", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -202,7 +204,8 @@ let package = Package(
         tests(
             "ServingTests",
             [
-                "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry",
+                "Serving", "LocalDatabase", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience",
+                "Telemetry",
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -97,6 +97,11 @@ package struct CertificateDates: Sendable, Hashable {
     package let notBefore: Int64
     package let notAfter: Int64
 
+    package init(notBefore: Int64, notAfter: Int64) {
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+    }
+
     /// How well it stands at an instant.
     package enum Grade: Sendable, Hashable {
         case good
