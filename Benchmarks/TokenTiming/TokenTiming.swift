@@ -19,7 +19,9 @@ import Serving
             ("a hash that is there / one that is not", { misses(digests) }),
         ]
         var worst = 0.0
-        print("measure                                            |t|   (\(samples) samples, suspicious from \(threshold) on)")
+        print(
+            "measure                                            |t|   (\(samples) samples, suspicious from \(threshold) on)"
+        )
         for (name, inputs) in measures {
             let statistic = measure(inputs()) { TokenTable.position(of: $0, in: digests) ?? -1 }
             report(name, statistic, &worst)

@@ -66,20 +66,6 @@ struct AdminChange: Sendable {
     let answer: DocumentValue
 }
 
-/// The answer to a change, as it is kept.
-struct AdminAnswer: Sendable {
-    let status: HTTPResponse.Status
-    let contentType: String
-    let body: [UInt8]
-    var headers: HTTPFields = [:]
-
-    var response: Response {
-        var response = AdminJSON.response(status, body, contentType: contentType)
-        response.headers.append(contentsOf: headers)
-        return response
-    }
-}
-
 /// The last layer of every change: once for each idempotency key, and recorded.
 final class AdminChanges: Sendable {
     /// Carries a change out.
