@@ -22,7 +22,7 @@ package final class ListenerSecurity: Sendable {
 
     private let state: Mutex<State>
 
-    /// - Throws: `TLSProblem` for what can't be used.
+    /// Throws `TLSProblem` for what can't be used.
     package init(_ material: TLSMaterial) throws {
         state = Mutex(try Self.state(material))
     }
@@ -111,7 +111,7 @@ package struct CertificateDates: Sendable, Hashable {
         case notYet
     }
 
-    /// - Parameter now: Seconds since 1970.
+    /// How well it stands at `now`, in seconds since 1970.
     package func grade(at now: Int64) -> Grade {
         if now > notAfter { return .expired }
         if now < notBefore { return .notYet }

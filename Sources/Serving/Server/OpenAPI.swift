@@ -9,7 +9,8 @@ package enum OpenAPI {
     private static let paths = [
         lookup, feastLookup,
         post(
-            "/push", "push", "Feast's push: rows of a push source, which win where they are newer. Wants the scope write.",
+            "/push", "push",
+            "Feast's push: rows of a push source, which win where they are newer. Wants the scope write.",
             schema: "Push", success: "200", "Written; no body."),
         post(
             "/write-to-online-store", "writeToOnlineStore",

@@ -42,7 +42,9 @@ struct SecureClient: Sendable {
                             status: head.status, headers: head.headers, body: body, text: head.text + body)
                     }
                 }
-                guard let more = try await iterator.next(isolation: #isolation) else { throw AdminClient.Broken(text: unread) }
+                guard let more = try await iterator.next(isolation: #isolation) else {
+                    throw AdminClient.Broken(text: unread)
+                }
                 unread += String(buffer: more)
             }
         }
