@@ -205,6 +205,8 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             path: "Benchmarks/Fuzz", swiftSettings: house),
+        .executableTarget(
+            name: "token-timing", dependencies: ["Serving"], path: "Benchmarks/TokenTiming", swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -236,7 +238,8 @@ let package = Package(
         tests(
             "ServingTests",
             [
-                "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry",
+                "Serving", "LocalDatabase", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience",
+                "Telemetry",
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -50,6 +50,7 @@ final class AdminService: Sendable {
             config: ReloadPanel(reloader: reloader, service: self))
         return AdminListener(
             address: address, access: access, audit: config.audit.map { ConfigFiles.resolve($0, from: configPath) },
+            state: config.state.map { ConfigFiles.resolve($0, from: configPath) },
             sources: sources, registry: project.registry, security: security, logger: logger
         ) { [logger, config] endpoint in
             logger.info(

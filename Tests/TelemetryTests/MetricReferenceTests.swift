@@ -50,7 +50,7 @@ import Testing
             registry.gauge(.httpInFlight), registry.gauge(.httpConnections), registry.gauge(.servingReady),
             registry.gauge(.catalogGeneration), registry.gauge(.catalogAgeSeconds), registry.gauge(.catalogProblems),
             registry.gauge(.admissionLimit), registry.gauge(.admissionInFlight), registry.gauge(.configGeneration),
-            registry.gauge(.configWaitsForRestart),
+            registry.gauge(.configWaitsForRestart), registry.gauge(.certificateExpiryTimestampSeconds, ["serve"]),
         ] {
             gauge.set(1)
         }
@@ -62,6 +62,7 @@ import Testing
             registry.counter(.lookupPlansCompiled), registry.counter(.admissionRefusals, ["limit"]),
             registry.counter(.configReloads, ["taken"]), registry.counter(.grpcRequests, ["s/M", "OK"]),
             registry.counter(.adminRequests, ["/admin/v1/status", "ok"]),
+            registry.counter(.accessRefusals, ["http", "missing"]),
         ] {
             counter.add()
         }

@@ -39,6 +39,9 @@ struct AdminRoutes: Sendable {
             if let config = sources.config?.reading { status["config"] = Self.summary(config) }
             return Self.answer(.mapping(status))
         }
+        group.get("/openapi.json") { _, _ in
+            AdminJSON.response(.ok, Array(AdminOpenAPI.document.utf8))
+        }
         group.get("/views") { _, _ in Self.answer(try await views.list()) }
         group.get("/versions/{view}") { _, context in
             Self.answer(try await views.versions(context.name("view")))
@@ -66,6 +69,10 @@ struct AdminRoutes: Sendable {
                 try change.allow([])
                 return try await views.setPaused(change.context.name("view"), isPaused)
             }
+        }
+        change(operate, .post, "/sync/{view}:run", "sync.run", "view") { change in
+            try change.allow([])
+            return try await views.requestRun(change.context.name("view"))
         }
         change(admin, .put, "/watermarks/{view}", "watermarks.set", "view") { change in
             try change.allow(["watermark"])
