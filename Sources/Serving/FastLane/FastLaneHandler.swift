@@ -51,6 +51,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether the router got something that no end of a read told it of.
     private var hasPassedOn = false
     private var isReadHeld = false
+    /// Whether the loop has enough to do without this connection.
+    private var isHeldByRoom = false
     private var heldEvents: [Any] = []
     private var heldError: (any Error)?
     private var isUnwritableSince: NIODeadline?
@@ -137,7 +139,9 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             context.fireChannelRead(wrapInboundOut(.head(head)))
             return
         }
-        call.begin(route, arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
+        call.begin(
+            route, arrivedAt: arrivedAt, waitedSince: start.takeHold(before: arrivedAt),
+            timeoutMilliseconds: fields.timeoutMilliseconds)
         enter(.collecting, at: now)
     }
 
@@ -311,11 +315,35 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             isReadHeld = true
             return
         }
+        if isHeldByRoom || mayBeHeld && room.hold(self) {
+            isReadHeld = true
+            isHeldByRoom = true
+            return
+        }
         context.read()
     }
 
+    /// Whether the next bytes would begin another lookup, as far as one can tell: new connections and those that asked for
+    /// something else are read always.
+    private var mayBeHeld: Bool {
+        guard start.firstByteAt == nil, label == .lookup || label == .feastLookup else { return false }
+        switch phase {
+        case .idle, .working: return true
+        case .collecting, .routing, .ending: return false
+        }
+    }
+
+    /// The loop has time for what comes next here.
+    func release(at now: NIODeadline) {
+        isHeldByRoom = false
+        guard let context else { return }
+        // What comes behind an answer can't have come before it.
+        if case .idle = phase { start.hold = (since, now) }
+        readIfWanted(context)
+    }
+
     private func readIfWanted(_ context: ChannelHandlerContext) {
-        guard isReadHeld, waiting.isEmpty, isUnwritableSince == nil else { return }
+        guard isReadHeld, !isHeldByRoom, waiting.isEmpty, isUnwritableSince == nil else { return }
         isReadHeld = false
         context.read()
     }

@@ -7,6 +7,8 @@ import Telemetry
 /// What the connections of one event loop share: the connection to the store, compiled plans, buffers, the date. Made and
 /// used on its loop.
 final class LoopRoom {
+    /// How often the loop feels its own pulse.
+    private static let beat = TimeAmount.milliseconds(10)
     /// How often connections are looked at and the date is made.
     private static let tick = TimeAmount.milliseconds(200)
     /// A buffer that grew beyond this isn't kept.
@@ -27,10 +29,17 @@ final class LoopRoom {
     private var spareRows: [PackedRows] = []
     private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
     private var ticker: RepeatedTask?
+    private var pulse: RepeatedTask?
+    private var lastBeat = NIODeadline.now()
+    private var behindUntil = NIODeadline.now()
     /// When the first lookup of the loop's turn was read.
     var turnBegan: NIODeadline?
     /// Lookups that wait for room.
     var line = WaitingLine<LookupCall>()
+    /// Lookups that were read and are not answered.
+    var active = 0
+    /// Connections that aren't read until there is less to do.
+    var held = CircularBuffer<FastLaneHandler>()
     /// Whether the line will move by itself.
     var isMoving = false
 
@@ -52,6 +61,18 @@ final class LoopRoom {
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) { _ in bound.value.passed() }
+        pulse = eventLoop.scheduleRepeatedTask(initialDelay: Self.beat, delay: Self.beat) { _ in bound.value.feelPulse()
+        }
+    }
+
+    /// Whether the loop has been behind itself while a request of now was under way: an answer of the store may have lain
+    /// there unread then.
+    func isBehind(at now: NIODeadline) -> Bool { now < behindUntil || now - lastBeat > Self.beat + settings.shortTurn }
+
+    private func feelPulse() {
+        let now = NIODeadline.now()
+        if now - lastBeat > Self.beat + settings.shortTurn { behindUntil = now + settings.timeout }
+        lastBeat = now
     }
 
     private func passed() {
@@ -78,7 +99,10 @@ final class LoopRoom {
     func close() {
         ticker?.cancel()
         ticker = nil
+        pulse?.cancel()
+        pulse = nil
         for handler in connections.values { handler.end() }
+        held.removeAll()
         lane?.close()
         lane = nil
     }
