@@ -315,7 +315,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             isReadHeld = true
             return
         }
-        if isHeldByRoom || mayBeHeld && room.hold(self) {
+        if isHeldByRoom || mayBeHeld && !room.serving.isDraining && room.hold(self) {
             isReadHeld = true
             isHeldByRoom = true
             return
@@ -377,6 +377,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The daemon ends, and nothing is under way here: a request may be on its way, though, and gets its answer.
     private func linger(_ context: ChannelHandlerContext) {
+        isHeldByRoom = false
+        readIfWanted(context)
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(ServingContext.acceptTime)) { [self] in
             guard let context = self.context, case .idle = phase, waiting.isEmpty else { return }
             context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())

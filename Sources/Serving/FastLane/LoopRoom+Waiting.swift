@@ -57,10 +57,13 @@ extension LoopRoom {
     /// A lookup ended, so there may be room.
     func ended() {
         active -= 1
-        guard !line.isEmpty || !held.isEmpty, !isMoving else { return }
-        isMoving = true
-        // At the end of this turn, with the others that end in it.
-        eventLoop.assumeIsolated().execute { self.moveOn() }
+        guard !line.isEmpty || !held.isEmpty, !movesAtTurnEnd else { return }
+        movesAtTurnEnd = true
+        // With the others that end in this turn.
+        eventLoop.assumeIsolated().execute {
+            self.movesAtTurnEnd = false
+            self.moveOn()
+        }
     }
 
     // MARK: Connections
@@ -78,14 +81,16 @@ extension LoopRoom {
     // MARK: Moving on
 
     private func moveOn(in pause: TimeAmount) {
-        guard !isMoving else { return }
-        isMoving = true
+        guard !movesLater else { return }
+        movesLater = true
         // Not at once: tasks that are ready run before the loop looks at its sockets again.
-        eventLoop.assumeIsolated().scheduleTask(in: pause) { self.moveOn() }
+        eventLoop.assumeIsolated().scheduleTask(in: pause) {
+            self.movesLater = false
+            self.moveOn()
+        }
     }
 
     private func moveOn() {
-        isMoving = false
         let began = NIODeadline.now()
         for call in line.takeExpired(at: began) { call.refuse(waited: true) }
         if let pause = startWaiting(began) { moveOn(in: pause) }

@@ -40,8 +40,9 @@ final class LoopRoom {
     var active = 0
     /// Connections that aren't read until there is less to do.
     var held = CircularBuffer<FastLaneHandler>()
-    /// Whether the line will move by itself.
-    var isMoving = false
+    /// Whether the line moves on at the end of this turn, and whether it does so a little later.
+    var movesAtTurnEnd = false
+    var movesLater = false
 
     init(_ serving: ServingContext, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
