@@ -6,19 +6,16 @@ final class ConnectionStart {
     var firstByteAt: NIODeadline?
     /// Bytes that came since, while no request is under way.
     var bytes = 0
-    /// From when until when the connection wasn't read because the loop had enough to do.
-    var hold: (since: NIODeadline, until: NIODeadline)?
+    /// Since when the connection wasn't read because the loop had enough to do, and with which batch it was released.
+    var hold: (since: NIODeadline, batch: UInt64)?
     /// Whether bytes that come now begin or continue a head.
     var awaitsHead = true
 
-    /// Bytes that come so soon behind a hold came during it.
-    private static let soon = TimeAmount.milliseconds(5)
-
-    /// Since when a request may have waited unread whose first byte was read at an instant; ends the hold's story.
-    func takeHold(before firstByte: NIODeadline) -> NIODeadline? {
-        guard let hold else { return nil }
-        self.hold = nil
-        return firstByte - hold.until <= Self.soon ? hold.since : nil
+    /// Since when a request may have waited unread whose first byte was just read; ends the hold's story. What the loop didn't find
+    /// when it looked at its sockets behind the release, in a batch before `latest`, came later.
+    func takeHold(latest: UInt64) -> NIODeadline? {
+        defer { hold = nil }
+        return hold.flatMap { $0.batch >= latest ? $0.since : nil }
     }
 }
 

@@ -140,7 +140,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         call.begin(
-            route, arrivedAt: arrivedAt, waitedSince: start.takeHold(before: arrivedAt),
+            route, arrivedAt: arrivedAt, waitedSince: start.takeHold(latest: room.latestBatch),
             timeoutMilliseconds: fields.timeoutMilliseconds)
         enter(.collecting, at: now)
     }
@@ -334,11 +334,11 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     /// The loop has time for what comes next here.
-    func release(at now: NIODeadline) {
+    func release(batch: UInt64) {
         isHeldByRoom = false
         guard let context else { return }
         // What comes behind an answer can't have come before it.
-        if case .idle = phase { start.hold = (since, now) }
+        if case .idle = phase { start.hold = (since, batch) }
         readIfWanted(context)
     }
 

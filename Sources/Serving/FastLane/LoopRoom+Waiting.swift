@@ -84,7 +84,7 @@ extension LoopRoom {
         guard !movesLater else { return }
         movesLater = true
         // Not at once: tasks that are ready run before the loop looks at its sockets again.
-        eventLoop.assumeIsolated().scheduleTask(in: pause) {
+        eventLoop.assumeIsolated().scheduleTask(in: pause) { () -> Void in
             self.movesLater = false
             self.moveOn()
         }
@@ -94,12 +94,20 @@ extension LoopRoom {
         let began = NIODeadline.now()
         for call in line.takeExpired(at: began) { call.refuse(waited: true) }
         if let pause = startWaiting(began) { moveOn(in: pause) }
-        // Some of them have nothing to say, so there may be others to release soon.
-        for _ in 0..<max(0, share - active) {
-            guard let next = held.popFirst() else { return }
-            next.release(at: began)
-        }
+        release()
+        // Some of them may have nothing to say.
         if !held.isEmpty { moveOn(in: Self.roomlessPause) }
+    }
+
+    /// Has as many connections read as there is room for.
+    private func release() {
+        let count = min(share - active, held.count)
+        guard count > 0 else { return }
+        let batch = nextBatch
+        nextBatch += 1
+        for _ in 0..<count { held.popFirst()?.release(batch: batch) }
+        // Runs when the loop has looked at their sockets.
+        eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { () -> Void in self.latestBatch = batch + 1 }
     }
 
     /// Begins lookups in line until it is empty; otherwise when to go on.

@@ -40,6 +40,10 @@ final class LoopRoom {
     var active = 0
     /// Connections that aren't read until there is less to do.
     var held = CircularBuffer<FastLaneHandler>()
+    /// Connections are released in batches: the number of the next, and of the latest for which the loop hasn't looked at its
+    /// sockets yet.
+    var nextBatch: UInt64 = 0
+    var latestBatch: UInt64 = 0
     /// Whether the line moves on at the end of this turn, and whether it does so a little later.
     var movesAtTurnEnd = false
     var movesLater = false
