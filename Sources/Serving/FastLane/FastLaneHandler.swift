@@ -51,6 +51,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether the router got something that no end of a read told it of.
     private var hasPassedOn = false
     private var isReadHeld = false
+    /// Whether the loop has enough to do without this connection.
+    private var isHeldByRoom = false
     private var heldEvents: [Any] = []
     private var heldError: (any Error)?
     private var isUnwritableSince: NIODeadline?
@@ -144,7 +146,9 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             context.fireChannelRead(wrapInboundOut(.head(passed)))
             return
         }
-        call.begin(route, arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
+        call.begin(
+            route, arrivedAt: arrivedAt, waitedSince: start.takeHold(latest: room.latestBatch),
+            timeoutMilliseconds: fields.timeoutMilliseconds)
         enter(.collecting, at: now)
     }
 
@@ -321,11 +325,35 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             isReadHeld = true
             return
         }
+        if isHeldByRoom || mayBeHeld && !room.serving.isDraining && room.hold(self) {
+            isReadHeld = true
+            isHeldByRoom = true
+            return
+        }
         context.read()
     }
 
+    /// Whether the next bytes would begin another lookup, as far as one can tell: new connections and those that asked for
+    /// something else are read always.
+    private var mayBeHeld: Bool {
+        guard start.firstByteAt == nil, label == .lookup || label == .feastLookup else { return false }
+        switch phase {
+        case .idle, .working: return true
+        case .collecting, .routing, .ending: return false
+        }
+    }
+
+    /// The loop has time for what comes next here.
+    func release(batch: UInt64) {
+        isHeldByRoom = false
+        guard let context else { return }
+        // What comes behind an answer can't have come before it.
+        if case .idle = phase { start.hold = (since, batch) }
+        readIfWanted(context)
+    }
+
     private func readIfWanted(_ context: ChannelHandlerContext) {
-        guard isReadHeld, waiting.isEmpty, isUnwritableSince == nil else { return }
+        guard isReadHeld, !isHeldByRoom, waiting.isEmpty, isUnwritableSince == nil else { return }
         isReadHeld = false
         context.read()
     }
@@ -359,6 +387,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The daemon ends, and nothing is under way here: a request may be on its way, though, and gets its answer.
     private func linger(_ context: ChannelHandlerContext) {
+        isHeldByRoom = false
+        readIfWanted(context)
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(ServingContext.acceptTime)) { [self] in
             guard let context = self.context, case .idle = phase, waiting.isEmpty else { return }
             context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())

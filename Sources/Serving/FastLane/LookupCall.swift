@@ -28,6 +28,7 @@ final class LookupCall: RedisLaneReceiver {
     private unowned let handler: FastLaneHandler
     private(set) var route = LookupRoute.lookup
     private var arrivedAt = NIODeadline.now()
+    private var waitedSince: NIODeadline?
     private var deadline = NIODeadline.now()
     private var body = ByteBuffer()
     private var question: Question?
@@ -49,9 +50,11 @@ final class LookupCall: RedisLaneReceiver {
 
     // MARK: The request
 
-    func begin(_ route: LookupRoute, arrivedAt: NIODeadline, timeoutMilliseconds: Int64?) {
+    /// `waitedSince` is when the connection began to be left unread, if the request may have come since.
+    func begin(_ route: LookupRoute, arrivedAt: NIODeadline, waitedSince: NIODeadline?, timeoutMilliseconds: Int64?) {
         self.route = route
         self.arrivedAt = arrivedAt
+        self.waitedSince = waitedSince
         let asked = timeoutMilliseconds.map { TimeAmount.milliseconds($0) } ?? room.settings.timeout
         deadline = arrivedAt + min(asked, room.settings.maximumTimeout)
     }
@@ -69,9 +72,12 @@ final class LookupCall: RedisLaneReceiver {
     /// The body is complete.
     func run() {
         let now = NIODeadline.now()
-        if let permit = room.permit(at: now) { return start(permit) }
+        room.active += 1
         let patience = min(room.settings.patience, LoopSettings.patience(of: deadline - arrivedAt))
-        ticket = room.wait(self, bytes: body.readableBytes, patience: patience, at: now)
+        let until = room.beginning(of: now, waitedSince) + patience
+        guard now < until else { return refuse(waited: true) }
+        if let permit = room.permit(at: now) { return start(permit) }
+        ticket = room.wait(self, bytes: body.readableBytes, until: until)
         if ticket == nil { refuse(waited: false) }
     }
 
@@ -176,12 +182,11 @@ final class LookupCall: RedisLaneReceiver {
         }
     }
 
-    /// What it says of the store that it did not answer in time: nothing if it had little, or if this loop is behind itself, so
-    /// that the answer may lie there unread.
+    /// What it says of the store that it did not answer in time: nothing if it had little, or if this loop is behind itself.
     private var timeoutOutcome: Breaker.Outcome {
         let (latest, timeout) = (deadline - room.settings.reserve, room.settings.timeout)
         guard deadline - arrivedAt >= timeout, (latest - askedAt) * 2 >= timeout else { return .ignored }
-        return (NIODeadline.now() - latest) * 10 <= timeout ? .failure : .ignored
+        return room.isBehind(at: .now()) ? .ignored : .failure
     }
 
     private func readInTask(_ question: Question, _ permit: Breaker.Permit, until latest: NIODeadline) {
@@ -327,10 +332,11 @@ final class LookupCall: RedisLaneReceiver {
     private func ended(_ outcome: LookupOutcome) {
         let now = NIODeadline.now()
         room.serving.metrics.lookupEnded(route, outcome, after: now - arrivedAt)
-        guard let permit else { return }
-        self.permit = nil
-        room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)
-        room.roomCame()
+        if let permit {
+            self.permit = nil
+            room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)
+        }
+        room.ended()
     }
 
     private func admissionOutcome(_ outcome: LookupOutcome, at now: NIODeadline) -> ConcurrencyLimiter.Outcome {
