@@ -18,6 +18,8 @@ struct AdminRoutes: Sendable {
         func group(_ scope: AdminScope, _ kind: RouteClass) -> RouterGroup<AdminContext> {
             root.group().add(middleware: AdminPermit(access: access, scope: scope, kind: kind))
         }
+        router.group().add(middleware: AdminPermit(access: access, scope: .read, kind: .read))
+            .get("/openapi.json") { _, _ in AdminJSON.response(.ok, Array(AdminOpenAPI.document.utf8)) }
         let views = AdminViews(sources)
         addReads(group(.read, .read), views)
         addViewChanges(group(.operate, .change), group(.admin, .change), views)
