@@ -1,4 +1,5 @@
 import FeatureModel
+import HTTPTypes
 
 /// The description of the admin listener's routes, OpenAPI 3.1.
 enum AdminOpenAPI {
@@ -9,7 +10,21 @@ enum AdminOpenAPI {
         "security":[{"token":[]}],"paths":{\(paths.joined(separator: ","))},"components":{\(components)}}
         """
 
-    private static let paths = [
+    /// The methods of each path.
+    static let methods: [(path: String, methods: [HTTPRequest.Method])] = operations.map { path, operations in
+        (path, operations.compactMap { HTTPRequest.Method($0.method.uppercased()) })
+    }
+
+    private struct Operation {
+        let method: String
+        let json: String
+    }
+
+    private static let paths = operations.map { path, operations in
+        "\"\(path)\":{\(operations.map(\.json).joined(separator: ","))}"
+    }
+
+    private static let operations: [(String, [Operation])] = [
         path("/openapi.json", [get("openapi", "This document.", .read)]),
         path("/admin/v1/status", [get("status", "The daemon and its views in short.", .read)]),
         path("/admin/v1/views", [get("views", "Every view, what is read of it, and what is under way.", .read)]),
@@ -76,13 +91,11 @@ enum AdminOpenAPI {
         "violated-policies":{"type":"array","items":{"type":"string"}}}}}}}}
         """
 
-    private static func path(_ path: String, _ operations: [String]) -> String {
-        "\"\(path)\":{\(operations.joined(separator: ","))}"
-    }
+    private static func path(_ path: String, _ operations: [Operation]) -> (String, [Operation]) { (path, operations) }
 
     private static func get(
         _ operation: String, _ summary: String, _ scope: AdminScope, name: String? = nil, parameters: [String] = []
-    ) -> String {
+    ) -> Operation {
         Self.operation("get", operation, summary, scope, parameters + nameParameter(name), body: "")
     }
 
@@ -90,7 +103,7 @@ enum AdminOpenAPI {
     private static func change(
         _ method: String, _ operation: String, _ summary: String, _ scope: AdminScope, name: String? = nil,
         _ properties: String = "", required: [String] = []
-    ) -> String {
+    ) -> Operation {
         let names = required.map { "\"\($0)\"" }.joined(separator: ",")
         let body =
             #""requestBody":{"required":\#(!required.isEmpty),"content":{"application/json":{"schema":{"type":"object","#
@@ -111,10 +124,12 @@ enum AdminOpenAPI {
     private static func operation(
         _ method: String, _ operation: String, _ summary: String, _ scope: AdminScope, _ parameters: [String],
         body: String
-    ) -> String {
-        #""\#(method)":{"operationId":"\#(operation)","summary":"\#(summary)","description":"Scope \#(scope.rawValue)","#
+    ) -> Operation {
+        let json =
+            #""\#(method)":{"operationId":"\#(operation)","summary":"\#(summary)","description":"Scope \#(scope.rawValue)","#
             + #""parameters":[\#(parameters.joined(separator: ","))],\#(body)"responses":{"200":{"description":"Done.","#
             + #""content":{"application/json":{"schema":{"type":"object"}}}},"#
             + ##""default":{"$ref":"#/components/responses/Problem"}}}"##
+        return Operation(method: method, json: json)
     }
 }

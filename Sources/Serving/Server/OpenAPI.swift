@@ -10,8 +10,10 @@ package enum OpenAPI {
         lookup, feastLookup,
         post("/push", "push", "Feast's push: rows of a push source, which win where they are newer."),
         post("/write-to-online-store", "writeToOnlineStore", "Rows of a view, which win where they are newer."),
-        post("/materialize", "materialize", "Feast's; 501, since `tidemark sync` does it."),
-        post("/materialize-incremental", "materializeIncremental", "Feast's; 501, since `tidemark sync` does it."),
+        post("/materialize", "materialize", "Feast's: asks `tidemark sync` to run views now.", success: "202"),
+        post(
+            "/materialize-incremental", "materializeIncremental", "Feast's: asks `tidemark sync` to run views now.",
+            success: "202"),
         get(
             "/health", "feastHealth", "Whether traffic may come, as Feast's server says it.", body: nil, notReady: true),
         get("/livez", "live", "Whether the process runs. Knows of no dependency.", body: "text/plain"),
@@ -90,8 +92,11 @@ package enum OpenAPI {
         {"type":"array","items":{"type":"string"}}}}}}}
         """
 
-    private static func post(_ path: String, _ operation: String, _ summary: String) -> String {
-        let answers = ["200", "400", "404", "413", "422", "501", "503"].map { status in
+    private static func post(
+        _ path: String, _ operation: String, _ summary: String, success: String = "200"
+    ) -> String {
+        let answers = [success, "400", "403", "404", "408", "409", "413", "415", "417", "422", "431", "503", "504"].map
+        { status in
             "\"\(status)\":{\"description\":\"In Feast's words.\",\"content\":{\"application/json\":{\"schema\":{}}}}"
         }
         return "\"\(path)\":{\"post\":{\"operationId\":\"\(operation)\",\"summary\":\"\(summary)\",\"requestBody\":"
