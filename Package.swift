@@ -269,6 +269,13 @@ let package = Package(
                 "Sync", "Extraction", "OnlineStore", "RowCodec", "FeatureModel", "LocalDatabase", "Resilience",
                 "Telemetry",
             ]),
-        tests("TidemarkTests", ["tidemark", "LocalDatabase", "OnlineStore", "FeatureModel"]),
+        tests(
+            "TidemarkTests",
+            [
+                "tidemark", "fuzz", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
     ]
 )

@@ -18,6 +18,9 @@ struct AdminRoutes: Sendable {
         func group(_ scope: AdminScope, _ kind: RouteClass) -> RouterGroup<AdminContext> {
             root.group().add(middleware: AdminPermit(access: access, scope: scope, kind: kind))
         }
+        router.group().add(middleware: AdminPermit(access: access, scope: .read, kind: .read))
+            .get("/openapi.json") { _, _ in AdminJSON.response(.ok, Array(AdminOpenAPI.document.utf8)) }
+        addRefusals(to: router)
         let views = AdminViews(sources)
         addReads(group(.read, .read), views)
         addViewChanges(group(.operate, .change), group(.admin, .change), views)
@@ -32,15 +35,27 @@ struct AdminRoutes: Sendable {
         }
     }
 
+    /// Answers the methods that a path doesn't have with 405 and those that it has.
+    private func addRefusals(to router: Router<AdminContext>) {
+        let all: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options, .trace]
+        for (path, methods) in AdminOpenAPI.methods {
+            let allowed = methods.map(\.rawValue).sorted().joined(separator: ", ")
+            for method in all where !methods.contains(method) {
+                router.on(RouterPath(path), method: method) { _, _ -> Response in
+                    var problem = AdminProblem(.methodNotAllowed, "Method not allowed", "this route allows \(allowed)")
+                    problem.headers[.allow] = allowed
+                    throw problem
+                }
+            }
+        }
+    }
+
     private func addReads(_ group: RouterGroup<AdminContext>, _ views: AdminViews) {
         group.get("/status") { [sources, audit] _, _ in
             var status = try await views.status()
             status["audit"] = .text(audit.failure ?? "ok")
             if let config = sources.config?.reading { status["config"] = Self.summary(config) }
             return Self.answer(.mapping(status))
-        }
-        group.get("/openapi.json") { _, _ in
-            AdminJSON.response(.ok, Array(AdminOpenAPI.document.utf8))
         }
         group.get("/views") { _, _ in Self.answer(try await views.list()) }
         group.get("/versions/{view}") { _, context in

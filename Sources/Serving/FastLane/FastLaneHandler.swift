@@ -119,7 +119,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let arrivedAt = start.firstByteAt ?? arrival ?? now
         start.firstByteAt = nil
         start.bytes = 0
-        let fields = HeadFields(head.headers)
+        let fields = HeadFields(head.headers, needsHost: head.version == .http1_1)
         contentLength = fields.contentLength
         requestID = fields.requestID ?? room.ids.next()
         isKeptAlive = head.isKeepAlive

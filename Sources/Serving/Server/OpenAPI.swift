@@ -144,7 +144,7 @@ package enum OpenAPI {
     private static func post(
         _ path: String, _ operation: String, _ summary: String, schema: String, success: String, _ done: String
     ) -> String {
-        let answers = ["400", "404", "409", "413", "422", "503", "504"].map { status in
+        let answers = ["400", "404", "408", "409", "413", "415", "417", "422", "431", "503", "504"].map { status in
             "\"\(status)\":{\"description\":\"In Feast's words.\",\"content\":{\"application/json\":{\"schema\":{}}}}"
         }
         return "\"\(path)\":{\"post\":{\"operationId\":\"\(operation)\",\"summary\":\"\(summary)\",\"security\":"

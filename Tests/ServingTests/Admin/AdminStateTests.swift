@@ -126,16 +126,20 @@ import TidemarkTesting
 
     @Test func theDescriptionHasEveryRouteOfTheListenerAndNoOther() async throws {
         try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
-            #expect(Set(fixture.routes) == Set(AdminOpenAPI.routes))
-            #expect(fixture.routes.count == AdminOpenAPI.routes.count)
+            // Every path answers eight methods: those that it has, and the others with 405. One that the description lacks would be
+            // there twice, one that the router lacks not at all.
+            let described = AdminOpenAPI.methods.flatMap { path, _ in
+                ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"].map { "\($0) \(path)" }
+            }
+            #expect(fixture.routes.sorted() == described.sorted())
             let answer = try await fixture.client.call(
-                "GET", "/admin/v1/openapi.json", token: fixture.token(.read))
+                "GET", "/openapi.json", token: fixture.token(.read))
             let document = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [String: Any]
             let paths = try #require(document?["paths"] as? [String: [String: Any]])
-            let described = paths.flatMap { path, methods in methods.keys.map { "\($0.uppercased()) \(path)" } }
-            #expect(Set(described) == Set(AdminOpenAPI.routes))
+            let written = paths.flatMap { path, methods in methods.keys.map { "\($0.uppercased()) \(path)" } }
+            #expect(Set(written) == Set(AdminOpenAPI.routes))
             #expect(
-                try await fixture.client.call("GET", "/admin/v1/openapi.json").status == 401)
+                try await fixture.client.call("GET", "/openapi.json").status == 401)
         }
     }
 }
