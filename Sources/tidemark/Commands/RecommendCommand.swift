@@ -1,6 +1,7 @@
 import ArgumentParser
 import FeatureModel
 import Foundation
+import Logging
 import OnlineStore
 import Recommend
 import Serving
@@ -53,9 +54,12 @@ struct RecommendCommand: ProjectCommand {
             throw SyncError.notApplied("project \(workspace.config.project)")
         }
         let request = try request(config, workspace.catalog)
+        var logger = workspace.logger
+        // That a list was loaded is no news here.
+        logger.logLevel = max(.warning, logger.logLevel)
         let home = try RecommendHome(
             workspace.config, configPath: workspace.configPath, catalogs: FixedCatalog(catalog), rows: StoreRows(store),
-            registry: workspace.registry, logger: workspace.logger)
+            registry: workspace.registry, logger: logger)
         await home.load()
         show(try await answer(request, home), config)
     }
@@ -83,7 +87,9 @@ struct RecommendCommand: ProjectCommand {
                 return try await home.recommender.recommend(
                     request, start: start, deadline: start + .milliseconds(timeoutMs))
             } catch {
-                throw error.code == .unavailable ? UsageError("\(error.description); `tidemark recall build` builds it") : UsageError(error.description)
+                throw error.code == .unavailable
+                    ? UsageError("\(error.description); `tidemark recall build` builds it")
+                    : UsageError(error.description)
             }
         }
     }
@@ -118,7 +124,8 @@ struct RecommendCommand: ProjectCommand {
         }
         print("\n\(stages.text)\n")
         print("user: \(Self.words(explanation.user))\n")
-        var table = Table(["", "ITEM", "SOURCES", "RECALL", "RANK", "SCORE", "LEFT", "FEATURES"], numbers: [0, 3, 4, 5])
+        var table = Table(
+            ["", "ITEM", "SOURCES", "RECALL", "RANK", "SCORE", "LEFT", "FEATURES"], numbers: [0, 3, 4, 5])
         for candidate in explanation.candidates {
             table.add([
                 candidate.position.map { "\($0)" } ?? "", candidate.id.words,
