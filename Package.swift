@@ -197,7 +197,7 @@ let package = Package(
         tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
         tests("TelemetryTests", ["Telemetry"]),
         tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
+        tests("RankingTests", ["Ranking", "Training", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests("RecommendTests", ["Recommend", "Recall", "Ranking", "OnlineStore", "FeatureModel", "Resilience"]),
         tests(
             "ServingTests",

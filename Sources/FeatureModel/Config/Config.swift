@@ -13,6 +13,8 @@ package struct Config: Hashable, Sendable {
     package let telemetry: TelemetryConfig
     /// The admin listener; `nil` where the file has no such section, and there is none.
     package let admin: AdminConfig?
+    /// In the order of the file.
+    package let models: [ModelConfig]
     /// What stands in the file, with what must not be shown taken out.
     package let document: DocumentValue
     /// Keys that are there and that this release leaves alone.

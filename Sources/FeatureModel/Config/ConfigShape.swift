@@ -1,7 +1,7 @@
 /// The declaration of `tidemark.yaml`.
 enum ConfigShape {
     /// Top-level keys that are recognised, and not interpreted in this release.
-    static let uninterpreted = ["resilience", "pipelines", "models"]
+    static let uninterpreted = ["resilience", "pipelines"]
 
     static let root = ObjectShape(
         name: "config",
@@ -17,6 +17,7 @@ enum ConfigShape {
             Field("serve", .object(serve), "The serving daemon."),
             Field("telemetry", .object(telemetry), "Logs."),
             Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
+            Field("models", models, "The models that rank, by name."),
         ]
             + uninterpreted.map {
                 Field($0, .anyMapping, "Accepted and not interpreted in this release.")
