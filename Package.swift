@@ -93,7 +93,12 @@ let package = Package(
             ]),
         room(
             "Recall",
-            ["FeatureModel", "Resilience", "Extraction", .product(name: "Crypto", package: "swift-crypto")]),
+            [
+                "FeatureModel", "LocalDatabase", "Extraction",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
         room(
             "Ranking",
             [
@@ -112,7 +117,7 @@ let package = Package(
         room(
             "Serving",
             [
-                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "OnlineStore", "Recommend", "Telemetry",
+                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "OnlineStore", "Ranking", "Recommend", "Telemetry",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -197,8 +202,15 @@ let package = Package(
         tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
         tests("TelemetryTests", ["Telemetry"]),
         tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RankingTests", ["Ranking", "Training", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RecommendTests", ["Recommend", "Recall", "Ranking", "OnlineStore", "FeatureModel", "Resilience"]),
+        tests(
+            "RankingTests",
+            ["Ranking", "Training", "Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
+        tests(
+            "RecommendTests",
+            [
+                "Recommend", "Recall", "Ranking", "OnlineStore", "RowCodec", "FeatureModel", "Resilience", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests(
             "ServingTests",
             [

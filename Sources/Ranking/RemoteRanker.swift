@@ -1,8 +1,26 @@
-package import AsyncHTTPClient
+import AsyncHTTPClient
 package import FeatureModel
 import NIOCore
 import NIOHTTP1
 import Synchronization
+
+/// The connections to other servers that score. Whoever makes it shuts it down.
+package final class InferenceClient: Sendable {
+    let http: HTTPClient
+
+    package init() {
+        var configuration = HTTPClient.Configuration()
+        configuration.redirectConfiguration = .disallow
+        configuration.timeout.connect = .seconds(2)
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+        http = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }
+
+    /// Closes the connections. Calls under way fail.
+    package func shutdown() async throws {
+        try await http.shutdown()
+    }
+}
 
 /// A model that another server scores with: Open Inference Protocol v2 over HTTP, as MLServer, Triton and KServe speak it.
 ///
@@ -20,11 +38,11 @@ package final class RemoteRanker: Ranker {
     private let seenVersion: Mutex<String?>
 
     /// The client is the caller's, who shuts it down.
-    package init(name: String, columns: [RankerColumn], config: RemoteModelConfig, client: HTTPClient) {
+    package init(name: String, columns: [RankerColumn], config: RemoteModelConfig, client: InferenceClient) {
         self.name = name
         self.columns = columns
         self.config = config
-        self.client = client
+        self.client = client.http
         let version = config.version.map { "/versions/\($0)" } ?? ""
         url = "\(config.url)/v2/models/\(config.model)\(version)/infer"
         seenVersion = Mutex(config.version)

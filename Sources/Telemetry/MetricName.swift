@@ -46,6 +46,18 @@ package enum MetricName {
     package static let admissionInFlight = "tidemark_admission_in_flight"
     package static let admissionRefusals = "tidemark_admission_refusals_total"
 
+    package static let recommendRungs = "tidemark_recommend_rung_total"
+    package static let recommendLeftOut = "tidemark_recommend_left_out_total"
+    package static let recommendRefused = "tidemark_recommend_refused_total"
+    package static let recommendRemembered = "tidemark_recommend_remembered"
+    package static let stageDurationSeconds = "tidemark_stage_duration_seconds"
+    package static let dependencyCalls = "tidemark_dependency_calls"
+
+    package static let modelLoads = "tidemark_model_loads_total"
+    package static let modelRefused = "tidemark_model_refused"
+    package static let modelLoaded = "tidemark_model_loaded"
+    package static let modelLoadedTimestampSeconds = "tidemark_model_loaded_timestamp_seconds"
+
     package static let config = "tidemark_config_info"
     package static let configReloads = "tidemark_config_reloads_total"
     package static let configGeneration = "tidemark_config_generation"

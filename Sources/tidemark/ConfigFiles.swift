@@ -12,7 +12,7 @@ enum ConfigFiles {
     static let maximumFiles = 1_000
 
     /// The bytes of a regular file. A pipe or a device is refused instead of waited for.
-    static func read(_ path: String, what: String) throws -> [UInt8] {
+    static func read(_ path: String, what: String, limit: Int = maximumBytes) throws -> [UInt8] {
         let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT { throw UsageError("\(path): \(what) is not there; \(Self.advice)") }
@@ -24,13 +24,13 @@ enum ConfigFiles {
         guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw UsageError("\(path): \(what) is no regular file; \(Self.advice)")
         }
-        guard status.st_size <= maximumBytes else {
-            throw UsageError("\(path): \(what) has \(status.st_size) bytes, more than the \(maximumBytes) allowed")
+        guard status.st_size <= limit else {
+            throw UsageError("\(path): \(what) has \(status.st_size) bytes, more than the \(limit) allowed")
         }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         // A file that grows meanwhile ends at the limit too.
-        while bytes.count <= maximumBytes {
+        while bytes.count <= limit {
             let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else {

@@ -28,6 +28,9 @@ import Glibc
                 ]),
             CommandGroup(name: "Serving", subcommands: [ServeCommand.self]),
             CommandGroup(
+                name: "Recommending",
+                subcommands: [RecallCommand.self, TrainCommand.self, ModelsCommand.self, RecommendCommand.self]),
+            CommandGroup(
                 name: "Rows",
                 subcommands: [LookupCommand.self, ExplainCommand.self, EraseCommand.self, QuarantineCommand.self]),
             CommandGroup(

@@ -21,7 +21,7 @@ final class Workspace: Sendable {
 
     private struct Opened {
         var store: (any OnlineStore)?
-        var sources: [String: any SourceConnector] = [:]
+        var sources: [String: any SourceConnector & QuerySource] = [:]
         var appliedViews: [String] = []
     }
 
@@ -51,6 +51,7 @@ final class Workspace: Sendable {
         let files = try ConfigFiles.definitions(in: folder)
         let catalog = try Catalog.compile(project: config.project, files: files)
         try config.validate(catalog)
+        try config.validatePipelines(catalog)
         var print = Fingerprint()
         for view in catalog.views { print.combine(String(decoding: ViewDocument.encode(view), as: UTF8.self)) }
         for service in catalog.services {
@@ -93,7 +94,15 @@ final class Workspace: Sendable {
         ViewOperator(project: config.project, store: try await store(), owner: settings.owner, now: SyncTime.real.wall)
     }
 
-    private func connector(_ source: SourceConfig) async throws -> any SourceConnector {
+    /// The source of that name, for queries of its own.
+    func querySource(_ name: String) async throws -> any QuerySource {
+        guard let source = config.source(name) else {
+            throw UsageError("there is no source \(name)\(Nearest.hint(name, among: config.sources.map(\.name)))")
+        }
+        return try await connector(source)
+    }
+
+    private func connector(_ source: SourceConfig) async throws -> any SourceConnector & QuerySource {
         if let connector = opened.withLock({ $0.sources[source.name] }) { return connector }
         let connector = try await SourceOpener.open(source, configPath: configPath)
         opened.withLock { $0.sources[source.name] = connector }

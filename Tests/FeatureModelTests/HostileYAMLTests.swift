@@ -133,7 +133,7 @@ import Testing
 
     @Test func nestingIsAcceptedToTheLimit() {
         func nested(_ depth: Int) -> String {
-            "project: a\nonline_store: {url: \"memory:\"}\nsources: {s: {url: \"csv:a\"}}\npipelines: {a: "
+            "project: a\nonline_store: {url: \"memory:\"}\nsources: {s: {url: \"csv:a\"}}\nresilience: {a: "
                 + String(repeating: "[", count: depth - 3) + "1" + String(repeating: "]", count: depth - 3) + "}\n"
         }
         func isRead(_ text: String) -> Bool {

@@ -14,6 +14,10 @@ package struct Config: Hashable, Sendable {
     /// The admin listener; `nil` where the file has no such section, and there is none.
     package let admin: AdminConfig?
     /// In the order of the file.
+    package let pipelines: [PipelineConfig]
+    /// The recall lists; `nil` where the file has no such section.
+    package let recall: RecallConfig?
+    /// In the order of the file.
     package let models: [ModelConfig]
     /// What stands in the file, with what must not be shown taken out.
     package let document: DocumentValue

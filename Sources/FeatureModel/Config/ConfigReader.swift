@@ -10,7 +10,7 @@ extension Config {
         return config
     }
 
-    /// Checks that each view of a catalog reads from a configured source. For catalogs that don't come from files;
+    /// Checks that each view of a catalog reads from a configured source, and that recall lists name entities. For catalogs that don't come from files;
     /// `Catalog.compile` checks those, and names their lines.
     ///
     /// - Throws: One error for each view that doesn't.
@@ -22,6 +22,7 @@ extension Config {
                 Place(file: file, line: sourcesLine, column: 1), "sources", view.source.from,
                 kind: "the view \(view.name) to read from a source of the config", among: names)
         }
+        recall?.validate(catalog, Place(file: file, line: sourcesLine, column: 1), into: &diagnostics)
         try diagnostics.throwIfAny(order: [file])
     }
 }
@@ -53,15 +54,17 @@ struct ConfigReader {
         let sources = (root["sources"]?.entries ?? []).compactMap { source($0) }
         checkTimes(root)
         checkServe(root["serve"])
+        checkPipelines(root)
         var admin: AdminConfig?
         if let node = root["admin"] { admin = AdminConfig(node, into: &diagnostics) }
+        let recall = recall(root["recall"], sources: sources)
         let models = models(root["models"], sources: sources.map(\.name))
         guard let project = root["project"]?.text, let store, !sources.isEmpty else { return nil }
         return Config(
             file: file, project: project, schemas: root["schemas"]?.text ?? "schemas/\(project)", onlineStore: store,
             sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"]),
-            telemetry: Self.telemetry(root["telemetry"]), admin: admin,
-            models: models,
+            telemetry: Self.telemetry(root["telemetry"]), admin: admin, pipelines: Self.pipelines(root["pipelines"]),
+            recall: recall, models: models,
             document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
             uninterpreted: Self.uninterpreted(root),
             sourcesLine: root["sources"]?.place.line ?? 1)

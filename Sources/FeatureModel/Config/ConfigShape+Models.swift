@@ -12,7 +12,7 @@ extension ConfigShape {
                 "max_bytes", .byteCount(1_024...4 << 30), "The longest model file that is loaded.", default: "256MiB"),
             Field("keep", .integer(2...1_000), "How many versions a training leaves in the folder.", default: "5"),
             Field(
-                "columns", .list(.either([.text(reference), .object(modelColumn)]), count: 1...2_000),
+                "columns", .list(.either([.text(modelFeature), .object(modelColumn)]), count: 1...2_000),
                 "What the model reads, in order. A folder's model brings its own; this is for training and for remote models.",
                 default:
                     "each recall source of the pipeline and each feature of its service that is a number, flag or time"),
@@ -24,10 +24,10 @@ extension ConfigShape {
     private static let modelColumn = ObjectShape(
         name: "model_column", summary: "One column of a model's matrix.",
         fields: [
-            Field("feature", .text(reference), "A feature of the user or of the item, as view:feature."),
+            Field("feature", .text(modelFeature), "A feature of the user or of the item, as view:feature."),
             Field("recall", .text(.name), "A recall source of the pipeline: the score that it gave the candidate."),
             Field(
-                "match", .list(.text(reference), count: 2...2),
+                "match", .list(.text(modelFeature), count: 2...2),
                 "A feature of the user and one of the item: 1 where they are equal, else 0; where the user's is a list, newest "
                     + "first, the share of it that is equal, the n-th element weighing 1/n."),
             Field(
@@ -116,7 +116,7 @@ extension ConfigShape {
 
     private static let category = TextRule(expected: "a text of at most 1000 characters", maximumLength: 1_000)
 
-    private static let reference = TextRule(
+    private static let modelFeature = TextRule(
         expected: "view:feature", maximumLength: 129, pattern: "^[A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$",
         isValid: { ConfigReader.modelFeature($0) != nil })
 

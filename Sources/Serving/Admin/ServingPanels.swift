@@ -1,20 +1,27 @@
+package import Recommend
 package import Resilience
 
 /// The serving daemon's breakers and limits as the admin listener shows them.
 package struct ServingPanels: BreakerPanel, LimitPanel {
     private let serving: ServingContext
+    private let gates: GateBook?
 
-    package init(_ serving: ServingContext) {
+    /// `gates` are those of recommendations.
+    package init(_ serving: ServingContext, gates: GateBook? = nil) {
         self.serving = serving
+        self.gates = gates
     }
 
-    package func breakers() -> [BreakerReading] { [serving.gate.reading] }
+    package func breakers() -> [BreakerReading] {
+        [serving.gate.reading] + (gates?.all ?? []).map { BreakerReading(name: $0.name, $0.reading) }
+    }
 
     package func set(
         _ name: String, _ override: OverridableBreaker.Override?
     ) -> (before: BreakerReading, after: BreakerReading)? {
-        guard name == serving.gate.reading.name else { return nil }
-        return serving.gate.force(override)
+        if name == serving.gate.reading.name { return serving.gate.force(override) }
+        guard let (before, after) = gates?.force(name, override) else { return nil }
+        return (BreakerReading(name: name, before), BreakerReading(name: name, after))
     }
 
     package func limits() -> [LimitReading] {
@@ -30,5 +37,13 @@ package struct ServingPanels: BreakerPanel, LimitPanel {
             limit("entities", "entities", settings.entities), limit("features", "features", settings.features),
             limit("values", "values", settings.values),
         ]
+    }
+}
+
+extension BreakerReading {
+    fileprivate init(name: String, _ reading: DependencyGate.Reading) {
+        self.init(
+            name: name, state: reading.override.map { "forced_\($0.rawValue)" } ?? reading.state.rawValue,
+            trips: reading.trips)
     }
 }

@@ -134,7 +134,10 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             room.serving.metrics.inFlight.add(1)
             enter(.routing(requestEnded: false, answerEnded: false), at: now)
             hasPassedOn = true
-            context.fireChannelRead(wrapInboundOut(.head(head)))
+            var passed = head
+            // The id that the answer will carry, for routes that say it in their body.
+            passed.headers.replaceOrAdd(name: RequestHeaders.requestID, value: requestID)
+            context.fireChannelRead(wrapInboundOut(.head(passed)))
             return
         }
         call.begin(route, arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)

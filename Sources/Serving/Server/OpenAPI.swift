@@ -7,7 +7,7 @@ package enum OpenAPI {
         """
 
     private static let paths = [
-        lookup, feastLookup,
+        lookup, feastLookup, recommend,
         post("/push", "push", "Feast's push: rows of a push source, which win where they are newer."),
         post("/write-to-online-store", "writeToOnlineStore", "Rows of a view, which win where they are newer."),
         post("/materialize", "materialize", "Feast's; 501, since `tidemark sync` does it."),
@@ -38,6 +38,14 @@ package enum OpenAPI {
         {"$ref":"#/components/schemas/LookupRequest"}}}},"responses":{"200":{"description":"One row an entity, in the \
         order asked. Statuses stand where some value is not PRESENT.","content":{"application/json":{"schema":\
         {"$ref":"#/components/schemas/LookupAnswer"}}}},\(problems)}}}
+        """
+
+    private static let recommend = """
+        "/v1/recommend":{"post":{"operationId":"recommend","summary":"Items for a user, from a pipeline of the config.",\
+        "parameters":[\(headers)],"requestBody":{"required":true,"content":{"application/json":{"schema":\
+        {"$ref":"#/components/schemas/RecommendRequest"}}}},"responses":{"200":{"description":"Items, best first, and the \
+        rung of the ladder that they came from; `degraded` names what did not do its part.","content":{"application/json":\
+        {"schema":{"$ref":"#/components/schemas/RecommendAnswer"}}}},\(problems)}}}
         """
 
     private static let feastLookup = """
@@ -79,6 +87,18 @@ package enum OpenAPI {
         "properties":{"values":{"type":"array"},"statuses":{"type":"array","items":{"$ref":"#/components/schemas/Status"}},\
         "ages":{"type":"array","items":{"type":["number","null"]}}}}},"versions":{"type":"object",\
         "additionalProperties":{"type":"integer"}},"degraded":{"type":"object"}}},\
+        "Key":{"type":["integer","string"]},"RecommendRequest":{"type":"object","required":["pipeline","entity"],\
+        "additionalProperties":false,"properties":{"pipeline":{"type":"string"},"entity":{"type":"object",\
+        "additionalProperties":{"$ref":"#/components/schemas/Key"}},"k":{"type":"integer","minimum":1},\
+        "candidates":{"type":"array","minItems":1,"maxItems":10000,"items":{"$ref":"#/components/schemas/Key"},\
+        "description":"The only items that may be answered, to be ranked."},"exclude":{"type":"array","maxItems":10000,\
+        "items":{"$ref":"#/components/schemas/Key"}},"context":{"type":"object","description":"Features by view:feature, \
+        in place of what is stored."},"explain":{"type":"boolean"}}},"RecommendAnswer":{"type":"object","required":["items",\
+        "rung","model","version","request_id"],"properties":{"items":{"type":"array","items":{"type":"object","required":["id",\
+        "score","source"],"properties":{"id":{"$ref":"#/components/schemas/Key"},"score":{"type":"number"},\
+        "source":{"type":"string"}}}},"rung":{"enum":["ranking","recall","last_good","popularity"]},\
+        "model":{"type":["string","null"]},"version":{"type":["string","null"]},"degraded":{"type":"object",\
+        "additionalProperties":{"type":"string"}},"request_id":{"type":"string"},"explain":{"type":"object"}}},\
         "FeastRequest":{"type":"object","required":["entities"],"properties":{"entities":{"type":"object",\
         "additionalProperties":{"type":"array"}},"features":{"type":"array","items":{"type":"string"}},\
         "feature_service":{"type":["string","null"]},"full_feature_names":{"type":"boolean"},\

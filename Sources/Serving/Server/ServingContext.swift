@@ -24,6 +24,7 @@ package final class ServingContext: Sendable {
     private let draining = Atomic(false)
     private let overdue = Atomic(false)
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
+    private let turn = Atomic<Int>(0)
 
     package init(
         settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
@@ -92,6 +93,16 @@ package final class ServingContext: Sendable {
         let bound = NIOLoopBound(room, eventLoop: eventLoop)
         rooms.withLock { $0[id] = bound }
         return room
+    }
+
+    /// Some loop's room, one after the other, for work that comes from no loop; `nil` before there is one. To be looked into on
+    /// its loop only.
+    func anyRoom() -> NIOLoopBound<LoopRoom>? {
+        let next = turn.wrappingAdd(1, ordering: .relaxed).newValue & .max
+        return rooms.withLock { rooms in
+            guard !rooms.isEmpty else { return nil }
+            return rooms.values[rooms.values.index(rooms.values.startIndex, offsetBy: next % rooms.count)]
+        }
     }
 
     /// Closes every loop's connection to the store.

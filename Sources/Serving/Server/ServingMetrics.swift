@@ -4,12 +4,13 @@ package import Telemetry
 
 /// The route label of an HTTP request.
 enum RouteLabel: Int, CaseIterable {
-    case lookup, feastLookup, push, write, materialize, materializeIncremental, health, metrics, openAPI, other
+    case lookup, feastLookup, recommend, push, write, materialize, materializeIncremental, health, metrics, openAPI, other
 
     init(path: String) {
         switch path.prefix(while: { $0 != "?" }) {
         case "/v1/lookup": self = .lookup
         case "/get-online-features": self = .feastLookup
+        case "/v1/recommend": self = .recommend
         case "/push": self = .push
         case "/write-to-online-store": self = .write
         case "/materialize": self = .materialize
@@ -25,6 +26,7 @@ enum RouteLabel: Int, CaseIterable {
         switch self {
         case .lookup: "/v1/lookup"
         case .feastLookup: "/get-online-features"
+        case .recommend: "/v1/recommend"
         case .push: "/push"
         case .write: "/write-to-online-store"
         case .materialize: "/materialize"

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import NIOCore
 import OnlineStore
+import Recommend
 import RedisClient
 import Resilience
 import ServiceLifecycle
@@ -80,7 +81,26 @@ struct ServeCommand: AsyncParsableCommand {
             FeatureWriter(store, project: project.config.project), project: project.config.project,
             limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
             maximumTimeout: max(project.settings.maximumTimeout, .seconds(2)))
-        let daemon = ServingDaemon(serving, routes: writes.routes()) { endpoint in
+        let models = ModelHome(
+            project.config, configPath: project.configPath, catalogs: watcher, registry: project.registry,
+            logger: logger)
+        let home: RecommendHome
+        do {
+            home = try RecommendHome(
+                project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
+                ranker: { models.registry.ranker($0) },
+                registry: project.registry, logger: logger)
+        } catch let error as UsageError {
+            await store.close()
+            Console.error("\(error)")
+            throw Ending.usage
+        }
+        // Models are held against the catalog: without one they are taken as they are.
+        _ = await watcher.look()
+        await models.registry.load()
+        await home.load()
+        let routes = writes.routes() + RecommendRoutes(serving, home.recommender).routes
+        let daemon = ServingDaemon(serving, routes: routes) { endpoint in
             print("tidemark serves \(project.config.project) on http://\(endpoint)")
             logger.info(
                 "the serving daemon listens",
@@ -92,10 +112,13 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
             let admin = try AdminService(project)
-            let reloader = Self.reloader(project, serving, watcher, hangups, admin)
-            var services: [any Service] = [watcher, reloader, HangupSignal(hangup)]
-            if let admin { services.append(admin.listener(project, serving, store, reloader)) }
-            services += [daemon] + Self.grpcDaemon(project, serving, store)
+            let reloader = Self.reloader(project, serving, watcher, hangups, admin, home)
+            var services: [any Service] = [watcher, reloader, HangupSignal(hangup), models] + home.services
+            if let admin {
+                services.append(
+                    admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
+            }
+            services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
             try await run(services + [DrainNotice(serving)], project)
         } catch let error as AdminListenError {
             await store.close()
@@ -147,7 +170,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     private static func reloader(
         _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
-        _ admin: AdminService?
+        _ admin: AdminService?, _ home: RecommendHome
     ) -> ConfigReloader {
         let path = project.configPath
         return ConfigReloader(
@@ -159,6 +182,7 @@ struct ServeCommand: AsyncParsableCommand {
                 serving.gate.configure(Self.breaker(config.serve))
                 watcher.setInterval(config.serve.catalogRefresh)
                 admin?.apply(config)
+                home.apply(config)
             })
     }
 

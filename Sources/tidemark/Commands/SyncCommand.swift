@@ -57,7 +57,7 @@ struct SyncCommand: ProjectCommand {
         var failed = false
         for name in names {
             do {
-                entries += try await stoppingOnSignal { try await engine.sync(name) }
+                entries += try await Signals.stopping { try await engine.sync(name) }
             } catch is CancellationError {
                 reporter.finish()
                 Console.note("stopped: what is marked stays, the next sync goes on from there")
@@ -84,27 +84,6 @@ struct SyncCommand: ProjectCommand {
             else { throw SyncError.notApplied("view \(name)") }
             let number = try await Planner(engine).beginBackfill(engine.definition(of: version))
             Console.note("\(name): building version \(number)")
-        }
-    }
-
-    /// SIGTERM and SIGINT cancel the work; a chunk in flight is marked or abandoned, and either is safe.
-    private func stoppingOnSignal<Result: Sendable>(
-        _ work: @escaping @Sendable () async throws -> Result
-    ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { try await work() }
-            group.addTask {
-                for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return nil }
-                return nil
-            }
-            guard let first = try await group.next(), let result = first else {
-                group.cancelAll()
-                // The first word of the cancelled work is awaited, so that its session and lease are given back.
-                _ = try? await group.next()
-                throw CancellationError()
-            }
-            group.cancelAll()
-            return result
         }
     }
 

@@ -1,0 +1,102 @@
+import FeatureModel
+import Recall
+
+/// What one source gave.
+struct SourceResult: Sendable {
+    /// Its place in the pipeline.
+    let source: Int
+    let items: [ScoredItem]
+}
+
+/// An item on its way through the pipeline.
+struct Candidate: Sendable {
+    struct Origin: Sendable {
+        let source: Int
+        let score: Float
+        /// From 1.
+        let place: Int
+    }
+
+    let id: EntityKeyValue
+    var origins: [Origin]
+    /// The fused score of recall, comparable within the request.
+    var recall: Double
+    /// The source that gave most of it.
+    var best: Int
+    var bestPart: Double
+    var rank: Float?
+    var score = 0.0
+}
+
+/// Makes one list of what the sources gave. Pure, and the same whatever the order in which sources answered.
+enum CandidateMerge {
+    /// Each source gives at most its quota of items that `leaves` has no reason against. Scores are brought into `0...1` by
+    /// each source's best and summed by weight; of equal sums, the earlier source, its place and then the id decide.
+    ///
+    /// `leaves` is asked once an item of each source; with a reason, the item goes to `left`.
+    static func merge(
+        _ results: [SourceResult], _ sources: [(quota: Int, weight: Double)],
+        leaves: (EntityKeyValue) -> String?, left: (EntityKeyValue, Candidate.Origin, String) -> Void
+    ) -> [Candidate] {
+        var places: [EntityKeyValue: Int] = [:]
+        var candidates: [Candidate] = []
+        for result in results.sorted(by: { $0.source < $1.source }) {
+            let best = result.items.reduce(Float(0)) { $1.score.isFinite ? max($0, $1.score) : $0 }
+            var taken: Set<EntityKeyValue> = []
+            for (index, item) in result.items.enumerated() where taken.count < sources[result.source].quota {
+                let origin = Candidate.Origin(source: result.source, score: item.score, place: index + 1)
+                if let reason = leaves(item.id) {
+                    left(item.id, origin, reason)
+                    continue
+                }
+                guard taken.insert(item.id).inserted else { continue }
+                let part = sources[result.source].weight * normal(item.score, best, index)
+                if let place = places[item.id] {
+                    candidates[place].add(origin, part)
+                } else {
+                    places[item.id] = candidates.count
+                    candidates.append(
+                        Candidate(
+                            id: item.id, origins: [origin], recall: part, best: result.source, bestPart: part))
+                }
+            }
+        }
+        return candidates.sorted(by: isBefore)
+    }
+
+    private static func normal(_ score: Float, _ best: Float, _ index: Int) -> Double {
+        // A list without scores that tell has its order.
+        guard best > 0, score.isFinite else { return 1 / Double(index + 1) }
+        return Double(max(0, score) / best)
+    }
+
+    static func isBefore(_ left: Candidate, _ right: Candidate) -> Bool {
+        if left.recall != right.recall { return left.recall > right.recall }
+        if left.best != right.best { return left.best < right.best }
+        if left.origins[0].place != right.origins[0].place { return left.origins[0].place < right.origins[0].place }
+        return left.id.precedes(right.id)
+    }
+}
+
+extension Candidate {
+    fileprivate mutating func add(_ origin: Origin, _ part: Double) {
+        origins.append(origin)
+        recall += part
+        guard part > bestPart else { return }
+        bestPart = part
+        best = origin.source
+    }
+}
+
+extension EntityKeyValue {
+    /// An order of keys: integers by value, then texts, then bytes.
+    func precedes(_ other: EntityKeyValue) -> Bool {
+        switch (self, other) {
+        case (.integer(let left), .integer(let right)): left < right
+        case (.text(let left), .text(let right)): left < right
+        case (.bytes(let left), .bytes(let right)): left.lexicographicallyPrecedes(right)
+        case (.integer, _), (.text, .bytes): true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import FeatureModel
+import Recall
+
+/// The rungs that need nobody: memory of this process, no call, no wait.
+extension RecommendRun {
+    /// What the user got last, without what may not come by now.
+    mutating func lastGood() -> RecommendAnswer? {
+        // A caller's own candidates are another question.
+        guard request.candidates == nil, let kept = pipeline.lastGood.answer(of: userKey, at: clock.now()) else {
+            return nil
+        }
+        let excluded = Set(request.exclude)
+        let items = kept.filter { !excluded.contains($0.id) && isAllowed($0.id) }.prefix(k)
+        guard !items.isEmpty else { return nil }
+        return RecommendAnswer(
+            items: Array(items), rung: .lastGood, model: nil, version: nil, degraded: [], explain: nil)
+    }
+
+    /// The fallback list.
+    ///
+    /// - Throws: `unavailable` when it was never loaded.
+    mutating func popular() throws(RecommendError) -> RecommendAnswer {
+        guard let list = environment.list(config.fallback) else {
+            throw RecommendError(.unavailable, "the list \(config.fallback) is not loaded, and nothing else can answer")
+        }
+        let excluded = Set(request.exclude)
+        let wanted = k + excluded.count + Self.spare
+        var items = list.top(segment: nil, limit: request.candidates == nil ? wanted : Recommender.maximumItems)
+        if let candidates = request.candidates { items = reordered(candidates, by: items) }
+        let best = items.reduce(Float(0)) { $1.score.isFinite ? max($0, $1.score) : $0 }
+        var known: Set<EntityKeyValue> = []
+        var answered: [RecommendAnswer.Item] = []
+        for item in items where answered.count < k {
+            guard !excluded.contains(item.id), known.insert(item.id).inserted, isAllowed(item.id) else { continue }
+            let score = best > 0 && item.score.isFinite ? Double(max(0, item.score) / best) : 0
+            answered.append(RecommendAnswer.Item(id: item.id, score: score, source: config.fallback))
+        }
+        return RecommendAnswer(
+            items: answered, rung: .popularity, model: nil, version: nil, degraded: [], explain: nil)
+    }
+
+    /// How many items of the fallback list may leave by policy before an answer gets short; also how many are looked at
+    /// in good time.
+    static var spare: Int { 1_000 }
+
+    /// The caller's items in the order of the list, those that aren't in it behind.
+    private func reordered(_ candidates: [EntityKeyValue], by list: [ScoredItem]) -> [ScoredItem] {
+        let own = Set(candidates)
+        let listed = list.filter { own.contains($0.id) }
+        let known = Set(listed.map(\.id))
+        return listed + candidates.filter { !known.contains($0) }.map { ScoredItem(id: $0, score: 0) }
+    }
+
+    /// Whether policy lets an item pass, by what is in memory: what isn't known does not pass.
+    private func isAllowed(_ id: EntityKeyValue) -> Bool {
+        for items in pipeline.blocked.values where items.contains(id) { return false }
+        guard pipeline.hasFeaturePolicy else { return true }
+        return pipeline.policy.passes(id, at: clock.now()) ?? false
+    }
+}

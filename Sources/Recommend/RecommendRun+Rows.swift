@@ -1,0 +1,101 @@
+import FeatureModel
+import OnlineStore
+
+extension RecommendRun {
+    /// Reads the rows of candidates and filters by them. Policy that the store does not tell is taken from memory.
+    mutating func filtered(_ candidates: [Candidate], _ user: UserFacts, _ plan: PipelinePlan) async -> Prepared? {
+        guard let side = plan.item else {
+            return Prepared(candidates: candidates, user: user, rows: nil, isWhole: true)
+        }
+        let rows = await readRows(side, plan.itemKey, candidates.map(\.id))
+        let kept = keep(candidates, rows)
+        guard !kept.isEmpty else {
+            leave("filters", "none")
+            return nil
+        }
+        return Prepared(candidates: kept, user: user, rows: rows, isWhole: rows.map { !$0.hasFailures } ?? false)
+    }
+
+    private mutating func readRows(
+        _ side: PipelinePlan.Side, _ key: Entity.Key, _ ids: [EntityKeyValue]
+    ) async -> ItemRows? {
+        let began = clock.now()
+        guard let until = begin(.rows) else {
+            leave("features", "no_time")
+            return nil
+        }
+        let (source, now) = (environment.rows, clock.wall())
+        let result = await callout.call(pipeline.store, until: until, isFull: isFull(.rows, until: until)) {
+            try await Self.read(side, key, ids, from: source, now: now, until: until)
+        }
+        switch result {
+        case .value(let rows):
+            end("rows", rows.hasFailures ? "partial" : "ok", since: began, until: until)
+            if rows.hasFailures { leave("features", "partial") }
+            return rows
+        case .left(let reason):
+            end("rows", reason, since: began, until: until)
+            leave("features", reason)
+            return nil
+        }
+    }
+
+    /// All rows of items, in one read.
+    static func read(
+        _ side: PipelinePlan.Side, _ key: Entity.Key, _ ids: [EntityKeyValue], from source: any RowSource, now: Int64,
+        until: ContinuousClock.Instant
+    ) async throws -> ItemRows {
+        let keys = try LookupKeys(side.plan, try columns(key, ids))
+        var packed = try await source.read(side.plan, keys, deadline: until)
+        return ItemRows(side, ids, LookupAnswer(side.plan, keys, &packed, now: now))
+    }
+
+    private static func columns(_ key: Entity.Key, _ ids: [EntityKeyValue]) throws(LookupError) -> EntityColumns {
+        var columns = EntityColumns()
+        let numbers = ids.compactMap { if case .integer(let number) = $0 { number } else { nil } }
+        guard numbers.count == ids.count else { return try EntityColumns(ids.map { [key.name: $0] }) }
+        columns.add(key.name, integers: numbers)
+        return columns
+    }
+
+    private mutating func keep(_ candidates: [Candidate], _ rows: ItemRows?) -> [Candidate] {
+        let now = clock.now()
+        var verdicts: [(id: EntityKeyValue, passes: Bool)] = []
+        var kept: [Candidate] = []
+        let hasPolicy = pipeline.hasFeaturePolicy
+        for candidate in candidates {
+            if let rows { trace?.features(candidate.id, rows.all(of: candidate.id)) }
+            let told = hasPolicy ? rows.flatMap { FilterVerdict.policy(config.filters, $0, candidate.id) } : true
+            if hasPolicy, let told { verdicts.append((candidate.id, told)) }
+            if !(told ?? pipeline.policy.passes(candidate.id, at: now) ?? false) {
+                let name = policyName(candidate.id, rows)
+                trace?.left(candidate.id, name)
+            } else if let filter = refusing(candidate.id, rows) {
+                trace?.left(candidate.id, filter)
+            } else {
+                kept.append(candidate)
+            }
+        }
+        pipeline.policy.learn(verdicts, at: now)
+        return kept
+    }
+
+    /// The filter that is no policy and by which an item leaves.
+    private func refusing(_ id: EntityKeyValue, _ rows: ItemRows?) -> String? {
+        guard let rows else { return nil }
+        for filter in config.filters where !filter.isPolicy {
+            guard case .feature(let reference, let test) = filter.rule else { continue }
+            if FilterVerdict.passes(reference, test, isPolicy: false, rows, id) == false { return filter.name }
+        }
+        return nil
+    }
+
+    private func policyName(_ id: EntityKeyValue, _ rows: ItemRows?) -> String {
+        for filter in config.filters where filter.isPolicy {
+            guard case .feature(let reference, let test) = filter.rule else { continue }
+            guard let rows else { return filter.name }
+            if FilterVerdict.passes(reference, test, isPolicy: true, rows, id) != true { return filter.name }
+        }
+        return "policy"
+    }
+}

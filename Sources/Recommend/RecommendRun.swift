@@ -1,0 +1,181 @@
+import FeatureModel
+import OnlineStore
+import Resilience
+
+/// One request on its way down the ladder. Of one task.
+struct RecommendRun {
+    /// The stages that take time of others, in their order.
+    enum Stage: Int, CaseIterable {
+        case user, recall, rows, rank
+
+        var plan: StageBudget.Stage {
+            switch self {
+            case .user: .init(weight: 2, least: .microseconds(300))
+            case .recall: .init(weight: 2)
+            case .rows: .init(weight: 4, least: .microseconds(500))
+            case .rank: .init(weight: 4, least: .microseconds(300))
+            }
+        }
+    }
+
+    let pipeline: Pipeline
+    let environment: Recommender.Environment
+    let request: RecommendRequest
+    let start: ContinuousClock.Instant
+    /// `nil` where the definitions can't be used.
+    let plan: PipelinePlan?
+    let k: Int
+    let userKey: EntityKey
+    var budget: StageBudget
+    /// What each stage gets of a request with the pipeline's own time.
+    let usual: [Duration]
+    var degraded: [RecommendAnswer.Degradation] = []
+    var trace: Trace?
+
+    var config: PipelineConfig { pipeline.config }
+    var clock: RecommendClock { environment.clock }
+    var callout: Callout { Callout(clock: environment.clock, runner: environment.runner) }
+
+    init(
+        _ pipeline: Pipeline, _ environment: Recommender.Environment, _ request: RecommendRequest,
+        start: ContinuousClock.Instant, deadline: ContinuousClock.Instant
+    ) throws(RecommendError) {
+        self.pipeline = pipeline
+        self.environment = environment
+        self.request = request
+        self.start = start
+        let problem: String?
+        do throws(LookupError) {
+            plan = try pipeline.plan(environment.catalogs)
+            problem = plan == nil ? "no_catalog" : nil
+        } catch {
+            plan = nil
+            problem = "definitions"
+        }
+        k = try RequestCheck.k(request, pipeline.config)
+        userKey = try RequestCheck.user(request, plan)
+        try RequestCheck.items(request, plan)
+        let stages = Stage.allCases.map(\.plan)
+        budget = StageBudget(stages, from: start, to: deadline, reserve: Self.reserve(deadline - start))
+        let weights = stages.reduce(0) { $0 + $1.weight }
+        let timeout = pipeline.config.timeout
+        usual = stages.map { (timeout - Self.reserve(timeout)) * ($0.weight / weights) }
+        if request.explain { trace = Trace(pipeline.config) }
+        if let problem { leave("catalog", problem) }
+    }
+
+    /// What is kept for the fallback and for writing the answer.
+    private static func reserve(_ time: Duration) -> Duration {
+        min(max(time / 10, .milliseconds(1)), .milliseconds(10))
+    }
+
+    /// Goes down the ladder until there is an answer.
+    mutating func answer() async throws(RecommendError) -> RecommendAnswer {
+        let ladder = config.ladder
+        var answer: RecommendAnswer?
+        if ladder.contains(.ranking) || ladder.contains(.recall), let prepared = await prepare() {
+            if ladder.contains(.ranking), let ranked = await ranked(prepared) {
+                answer = ranked
+            } else if ladder.contains(.recall) {
+                answer = recalled(prepared)
+            }
+        }
+        if answer == nil, ladder.contains(.lastGood) { answer = lastGood() }
+        if let answer { return finish(answer) }
+        return finish(try popular())
+    }
+
+    private func finish(_ answer: RecommendAnswer) -> RecommendAnswer {
+        var final = answer
+        final.degraded = degraded
+        final.explain = trace?.explanation(of: final)
+        pipeline.meters.answered(final.rung)
+        return final
+    }
+
+    /// Says that a part did not do its work.
+    mutating func leave(_ part: String, _ reason: String) {
+        guard !degraded.contains(where: { $0.part == part }) else { return }
+        degraded.append(RecommendAnswer.Degradation(part: part, reason: reason))
+        pipeline.meters.leftOut(part, reason)
+    }
+
+    // MARK: Stages
+
+    /// Begins a stage; `nil` when there is too little time for it.
+    mutating func begin(_ stage: Stage) -> ContinuousClock.Instant? {
+        guard case .until(let instant) = budget.begin(stage.rawValue, at: clock.now()) else {
+            end("\(stage)", "skipped", since: clock.now(), until: nil)
+            return nil
+        }
+        return instant
+    }
+
+    /// Whether a stage that may take until then has the time that it may be expected to need.
+    func isFull(_ stage: Stage, until: ContinuousClock.Instant) -> Bool {
+        until - clock.now() >= usual[stage.rawValue] / 2
+    }
+
+    mutating func end(
+        _ stage: String, _ outcome: String, since began: ContinuousClock.Instant, until: ContinuousClock.Instant?
+    ) {
+        let taken = clock.now() - began
+        pipeline.meters.stageEnded(stage, outcome, after: taken)
+        trace?.stages.append(
+            Explanation.Stage(name: stage, outcome: outcome, taken: taken, allotted: until.map { $0 - began }))
+    }
+
+    // MARK: Answers
+
+    /// The first `k` of candidates in their final order, as many of one kind as may be.
+    mutating func pick(_ candidates: [Candidate], _ rows: ItemRows?) -> [RecommendAnswer.Item] {
+        var limits = Variety(config.filters, rows)
+        var items: [RecommendAnswer.Item] = []
+        for candidate in candidates {
+            guard items.count < k else {
+                trace?.left(candidate.id, "k")
+                continue
+            }
+            if let filter = limits.refuses(candidate.id) {
+                trace?.left(candidate.id, filter)
+                continue
+            }
+            items.append(
+                RecommendAnswer.Item(id: candidate.id, score: candidate.score, source: sourceName(candidate.best)))
+        }
+        return items
+    }
+
+    func sourceName(_ source: Int) -> String {
+        source < 0 ? "request" : config.sources[source].name
+    }
+}
+
+/// Counts how many items of one kind an answer has.
+private struct Variety {
+    private let rules: [(name: String, feature: FeatureReference, most: Int)]
+    private let rows: ItemRows?
+    private var counts: [[FeatureValue: Int]]
+
+    init(_ filters: [FilterConfig], _ rows: ItemRows?) {
+        rules = filters.compactMap { filter in
+            if case .atMost(let feature, let most) = filter.rule { (filter.name, feature, most) } else { nil }
+        }
+        self.rows = rows
+        counts = Array(repeating: [:], count: rules.count)
+    }
+
+    /// The filter by which an item may not come; `nil` when it may, and it is counted then.
+    mutating func refuses(_ id: EntityKeyValue) -> String? {
+        guard let rows, !rules.isEmpty else { return nil }
+        let values = rules.map { rows.value($0.feature, of: id) }
+        for (index, rule) in rules.enumerated() {
+            guard let value = values[index] else { continue }
+            if counts[index][value, default: 0] >= rule.most { return rule.name }
+        }
+        for (index, value) in values.enumerated() {
+            if let value { counts[index][value, default: 0] += 1 }
+        }
+        return nil
+    }
+}

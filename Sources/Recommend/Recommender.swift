@@ -1,0 +1,152 @@
+package import FeatureModel
+package import Logging
+package import Ranking
+import Resilience
+import Synchronization
+package import Telemetry
+
+/// Recommends: runs requests through their pipelines. Free to share.
+///
+/// Every request gets exactly one answer, at its deadline at the latest: what it needs of others is asked through a `CallRunner`
+/// and gates, and what does not come is left out, down to a list in memory that needs nobody.
+package final class Recommender: Sendable {
+    /// What recommendations are made with.
+    package struct Environment: Sendable {
+        package var clock = RecommendClock.real
+        package let runner: CallRunner
+        package let catalogs: any PipelineCatalogs
+        package let rows: any RowSource
+        /// The list of that name, as loaded now.
+        package let list: @Sendable (String) -> (any ItemList)?
+        /// The model of that name, as loaded now.
+        package let ranker: @Sendable (String) -> (any Ranker)?
+        package let gates: GateBook
+        package let registry: MetricRegistry
+        package let logger: Logger
+        /// Makes the source of a pipeline; `nil` for the list that it names.
+        package var source: @Sendable (RecallSourceConfig) -> (any CandidateSource)? = { _ in nil }
+
+        package init(
+            clock: RecommendClock = .real, runner: CallRunner, catalogs: any PipelineCatalogs, rows: any RowSource,
+            list: @escaping @Sendable (String) -> (any ItemList)?,
+            ranker: @escaping @Sendable (String) -> (any Ranker)?, gates: GateBook, registry: MetricRegistry,
+            logger: Logger
+        ) {
+            self.clock = clock
+            self.runner = runner
+            self.catalogs = catalogs
+            self.rows = rows
+            self.list = list
+            self.ranker = ranker
+            self.gates = gates
+            self.registry = registry
+            self.logger = logger
+        }
+    }
+
+    /// The most items that a request may exclude, or bring as candidates.
+    package static let maximumItems = 10_000
+
+    let environment: Environment
+    private let pipelines = Mutex<[String: Pipeline]>([:])
+
+    package init(_ environment: Environment) {
+        self.environment = environment
+        let registry = environment.registry
+        registry.addCollector { [weak self] in self?.collect(into: registry) }
+    }
+
+    /// Puts other pipelines in force, whole: requests under way end by the old ones. `blocked` holds the items of each filter's
+    /// file, by its path as the config has it.
+    package func apply(_ configs: [PipelineConfig], blocked: [String: Set<EntityKeyValue>]) {
+        let old = pipelines.withLock { $0 }
+        var new: [String: Pipeline] = [:]
+        for config in configs { new[config.name] = make(config, blocked, replacing: old[config.name]) }
+        let next = new
+        pipelines.withLock { $0 = next }
+    }
+
+    private func make(
+        _ config: PipelineConfig, _ files: [String: Set<EntityKeyValue>], replacing old: Pipeline?
+    ) -> Pipeline {
+        let sources = config.sources.map { source in
+            Pipeline.Source(
+                config: source,
+                source: environment.source(source) ?? ListSource(source.list, in: environment.list),
+                gate: environment.gates.gate("recall.\(source.list)"))
+        }
+        var blocked: [String: Set<EntityKeyValue>] = [:]
+        for filter in config.filters {
+            guard case .file(let path) = filter.rule else { continue }
+            blocked[filter.name] = files[path] ?? []
+        }
+        return Pipeline(
+            config, sources: sources, gates: environment.gates, blocked: blocked,
+            meters: PipelineMeters(config.name, environment.registry), replacing: old)
+    }
+
+    /// The names of all pipelines.
+    package var names: [String] { pipelines.withLock { Array($0.keys) }.sorted() }
+
+    var all: [Pipeline] { pipelines.withLock { Array($0.values) } }
+
+    /// How long a request has that brings no deadline; `nil` where there is no such pipeline.
+    package func timeout(of pipeline: String) -> Duration? {
+        pipelines.withLock { $0[pipeline] }?.config.timeout
+    }
+
+    /// Recommends by `deadline`. `start` is when the request came.
+    package func recommend(
+        _ request: RecommendRequest, start: ContinuousClock.Instant, deadline: ContinuousClock.Instant
+    ) async throws(RecommendError) -> RecommendAnswer {
+        do throws(RecommendError) {
+            guard let pipeline = pipelines.withLock({ $0[request.pipeline] }) else {
+                throw RecommendError(
+                    .unknownPipeline,
+                    "there is no pipeline \(request.pipeline)\(Nearest.hint(request.pipeline, among: names))",
+                    at: ["pipeline"])
+            }
+            var run = try RecommendRun(pipeline, environment, request, start: start, deadline: deadline)
+            return try await run.answer()
+        } catch {
+            environment.registry.counter(.recommendRefused, [error.code.label]).add()
+            throw error
+        }
+    }
+
+    private func collect(into registry: MetricRegistry) {
+        for gate in environment.gates.all {
+            let reading = gate.reading
+            registry.gauge(.breakerState, [gate.name]).set(reading.metric)
+            registry.gauge(.dependencyCalls, [gate.name]).set(Double(reading.inFlight))
+        }
+        for pipeline in all {
+            registry.gauge(.recommendRemembered, [pipeline.config.name, "policy"]).set(Double(pipeline.policy.count))
+            registry.gauge(.recommendRemembered, [pipeline.config.name, "last_good"]).set(
+                Double(pipeline.lastGood.count))
+        }
+    }
+}
+
+extension DependencyGate.Reading {
+    /// The value of `tidemark_breaker_state`.
+    fileprivate var metric: Double {
+        switch (override, state) {
+        case (.open, _): 3
+        case (.closed, _), (nil, .closed): 0
+        case (nil, .halfOpen): 1
+        case (nil, .open): 2
+        }
+    }
+}
+
+extension RecommendError.Code {
+    fileprivate var label: String {
+        switch self {
+        case .unknownPipeline: "unknown_pipeline"
+        case .wrongRequest: "wrong_request"
+        case .tooLarge: "too_large"
+        case .unavailable: "unavailable"
+        }
+    }
+}

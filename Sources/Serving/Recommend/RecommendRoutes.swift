@@ -1,0 +1,90 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import OnlineStore
+package import Recommend
+import Resilience
+
+/// `POST /v1/recommend`.
+package struct RecommendRoutes: Sendable {
+    private let serving: ServingContext
+    private let recommender: Recommender
+
+    package init(_ serving: ServingContext, _ recommender: Recommender) {
+        self.serving = serving
+        self.recommender = recommender
+    }
+
+    /// For the router.
+    package var routes: [ServingRoute] {
+        [ServingRoute(.post, "/v1/recommend") { try await respond($0) }]
+    }
+
+    private func respond(_ request: Request) async throws -> Response {
+        let start = ContinuousClock.now
+        switch serving.admission.acquire(at: .now()) {
+        case .refused(let seconds):
+            return ErrorBody.problem(.overloaded, "as many requests are under way as can be answered in time")
+                .response([.retryAfter: "\(seconds)"])
+        case .admitted(let permit):
+            var outcome = ConcurrencyLimiter.Outcome.ignored
+            defer { serving.admission.finished(permit, outcome, at: .now()) }
+            do {
+                let (response, isFull) = try await answer(request, start)
+                if isFull { outcome = .success }
+                return response
+            } catch let error as WireError {
+                return ErrorBody.problem(error).response()
+            } catch let error as RecommendError {
+                return Self.response(error)
+            }
+        }
+    }
+
+    /// The answer, and whether all did their part.
+    private func answer(_ request: Request, _ start: ContinuousClock.Instant) async throws -> (Response, Bool) {
+        let settings = serving.liveSettings
+        let limits = WireLimits(settings)
+        let header = HTTPField.Name(RequestHeaders.timeout).flatMap { request.headers[$0] }
+        let asked = try RequestHeaders.timeoutMilliseconds(header).map { Duration.milliseconds($0) }
+        var wanted = try RecommendParser.parse(try await Self.body(request, limits), limits: limits)
+        wanted.requestID = HTTPField.Name(RequestHeaders.requestID).flatMap { request.headers[$0] } ?? ""
+        let time = asked ?? recommender.timeout(of: wanted.pipeline) ?? settings.timeout
+        let answer = try await recommender.recommend(
+            wanted, start: start, deadline: start + min(time, settings.maximumTimeout))
+        var output = JSONBytes()
+        answer.write(requestID: wanted.requestID, into: &output)
+        let response = Response(
+            status: .ok, headers: [.contentType: "application/json"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: output.bytes)))
+        return (response, answer.degraded.isEmpty)
+    }
+
+    private static func body(_ request: Request, _ limits: WireLimits) async throws -> ByteBuffer {
+        var body = ByteBuffer()
+        for try await part in request.body {
+            guard body.readableBytes + part.readableBytes <= limits.bodyBytes else {
+                throw RequestFields.tooLarge(limits)
+            }
+            body.writeImmutableBuffer(part)
+        }
+        return body
+    }
+
+    private static func response(_ error: RecommendError) -> Response {
+        let problem: Problem =
+            switch error.code {
+            case .unknownPipeline: .notFound
+            case .wrongRequest: .invalidRequest
+            case .tooLarge: .limitExceeded
+            case .unavailable: .unavailable
+            }
+        let path = error.path.map { step in Int(step).map { WireError.Step.element($0) } ?? .field(step) }
+        let pointer = WireError(.shape(.missing), "", path: path).pointer
+        let body = ErrorBody.problem(
+            status: problem.status, type: problem.type, title: problem.title, detail: error.description,
+            errors: path.isEmpty ? [] : [(pointer, error.description)])
+        let answer = ErrorAnswer(status: problem.status, contentType: ErrorBody.problemType, body: body)
+        return answer.response(error.code == .unavailable ? [.retryAfter: "1"] : [:])
+    }
+}

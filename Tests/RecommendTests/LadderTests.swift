@@ -1,0 +1,182 @@
+import FeatureModel
+import Recommend
+import Resilience
+import Testing
+import TidemarkTesting
+
+@Suite(.timeLimit(.minutes(2)))
+struct LadderTests {
+    @Test func allWellIsRankedByTheModel() async throws {
+        try await Stage.with { stage in
+            let answer = try await stage.ask()
+            #expect(answer.rung == .ranking)
+            #expect(answer.model == "ctr" && answer.version == "7")
+            #expect(answer.degraded.isEmpty)
+            #expect(answer.items.count == 5)
+            #expect(answer.items.map(\.score) == answer.items.map(\.score).sorted(by: >))
+            try expectPolicy(answer)
+            #expect(!answer.ids.contains(1) && !answer.ids.contains(2), "the user has met them")
+            #expect(stage.counted(.ranking) == 1)
+        }
+    }
+
+    @Test func withoutAModelTheOrderIsRecalls() async throws {
+        try await Stage.with { stage in
+            stage.ranker.mood = .failing
+            let answer = try await stage.ask()
+            #expect(answer.rung == .recall)
+            #expect(answer.model == nil)
+            #expect(answer.reasons == ["ranker": "failed"])
+            try expectPolicy(answer)
+        }
+    }
+
+    @Test func aSourceThatMissesItsCutIsLeftOutAndNamed() async throws {
+        try await Stage.with { stage in
+            stage.similar.mood = .silent
+            let answer = try await stage.ask()
+            #expect(answer.rung == .ranking)
+            #expect(answer.reasons == ["similar": "late"])
+            #expect(answer.items.allSatisfy { $0.source == "popular" })
+        }
+    }
+
+    @Test func withoutTheStoreTheLastAnswerComesThenPopularity() async throws {
+        try await Stage.with { stage in
+            let first = try await stage.ask(user: 1)
+            let isKnown = await stage.refresh()
+            #expect(isKnown)
+            stage.rows.mood = .failing
+            let second = try await stage.ask(user: 1)
+            #expect(second.rung == .lastGood)
+            #expect(second.ids == first.ids)
+            #expect(second.reasons["user"] == "unavailable")
+            let other = try await stage.ask(user: 9)
+            #expect(other.rung == .popularity)
+            #expect(other.items.count == 5)
+            try expectPolicy(other)
+        }
+    }
+
+    @Test func theLastGoodAnswerLosesWhatPolicyForbidsByNow() async throws {
+        try await Stage.with { stage in
+            let first = try await stage.ask(user: 1)
+            let gone = try #require(first.ids.first)
+            try await TestCatalog.write(
+                [(gone, [.bool(false), .int64(0), .float64(1)])], TestCatalog.item, stage.store, event: 5)
+            // Somebody else's request sees it.
+            _ = try await stage.ask(user: 1) { $0.candidates = [.integer(gone), .integer(5)] }
+            stage.rows.mood = .failing
+            let second = try await stage.ask(user: 1)
+            #expect(second.rung == .lastGood)
+            #expect(second.ids == first.ids.filter { $0 != gone })
+        }
+    }
+
+    @Test func whatIsNotKnownOfPolicyLeaves() async throws {
+        try await Stage.with { stage in
+            stage.rows.mood = .failing
+            let answer = try await stage.ask()
+            #expect(answer.rung == .popularity)
+            #expect(answer.items.isEmpty, "nothing was ever seen of any item")
+        }
+    }
+
+    @Test func policyThatWasSeenTooLongAgoDoesNotCount() async throws {
+        try await Stage.with { stage in
+            let isKnown = await stage.refresh()
+            #expect(isKnown)
+            stage.rows.mood = .failing
+            let early = try await stage.ask()
+            #expect(early.items.count == 5)
+            stage.clock.advance(by: .seconds(3_601))
+            let late = try await stage.ask()
+            #expect(late.items.isEmpty)
+        }
+    }
+
+    @Test func withEverythingDeadTheLastRungAnswers() async throws {
+        try await Stage.with { stage in
+            let isKnown = await stage.refresh()
+            #expect(isKnown)
+            for temper in stage.all { temper.mood = .silent }
+            for _ in 0..<20 {
+                let answer = try await stage.ask()
+                #expect(answer.rung == .popularity)
+                #expect(answer.items.count == 5)
+                try expectPolicy(answer)
+            }
+            // Once breakers are open nobody waits any more.
+            let calls = stage.rows.calls
+            _ = try await stage.ask()
+            #expect(stage.rows.calls == calls)
+        }
+    }
+
+    @Test func withoutAListThereIsNothingToSay() async throws {
+        try await Stage.with { stage in
+            stage.rows.mood = .failing
+            stage.hasList.value = false
+            await #expect(throws: RecommendError.self) { () async throws in _ = try await stage.ask() }
+        }
+    }
+
+    @Test func breakersOpenWithinFiveCallsAndCloseByThemselves() async throws {
+        try await Stage.with { stage in
+            stage.ranker.mood = .failing
+            for _ in 0..<5 {
+                let answer = try await stage.ask()
+                #expect(answer.reasons["ranker"] == "failed")
+            }
+            let sixth = try await stage.ask()
+            #expect(sixth.reasons["ranker"] == "breaker_open")
+            stage.ranker.mood = .well
+            stage.clock.advance(by: .seconds(10))
+            for _ in 0..<3 {
+                let answer = try await stage.ask()
+                #expect(answer.rung == .ranking)
+            }
+            let gate = try #require(stage.gates.all.first { $0.name == "ranker.ctr" })
+            #expect(gate.reading.state == .closed)
+        }
+    }
+
+    @Test func aReloadKeepsWhatBreakersAndMemoriesLearned() async throws {
+        try await Stage.with { stage in
+            _ = try await stage.ask(user: 1)
+            stage.ranker.mood = .failing
+            for _ in 0..<5 { _ = try await stage.ask(user: 1) }
+            let text = Stage.config.replacing("timeout: 80ms", with: "timeout: 90ms")
+            stage.recommender.apply(
+                try Config.parse(file: "t.yaml", text: Array(text.utf8)).pipelines,
+                blocked: ["blocklist.txt": [.integer(3), .integer(105)]])
+            let answer = try await stage.ask(user: 1)
+            #expect(answer.reasons["ranker"] == "breaker_open")
+            stage.rows.mood = .failing
+            let last = try await stage.ask(user: 1)
+            #expect(last.rung == .lastGood)
+        }
+    }
+
+    @Test func aShortRequestIsNoFailureOfItsDependencies() async throws {
+        try await Stage.with { stage in
+            let isKnown = await stage.refresh()
+            #expect(isKnown)
+            stage.rows.mood = .silent
+            for _ in 0..<10 {
+                let now = stage.clock.now
+                let answer = try await stage.recommender.recommend(
+                    RecommendRequest(pipeline: "home", entity: ["user_id": .integer(1)]), start: now,
+                    deadline: now + .milliseconds(8))
+                #expect(answer.rung == .popularity)
+            }
+            let gate = try #require(stage.gates.all.first { $0.name == GateBook.store })
+            #expect(gate.reading.state == .closed)
+        }
+    }
+
+    private func expectPolicy(_ answer: RecommendAnswer) throws {
+        for id in answer.ids { #expect(!Stage.isForbidden(id), "\(id) is forbidden") }
+        #expect(Set(answer.ids).count == answer.ids.count)
+    }
+}
