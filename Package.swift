@@ -117,7 +117,7 @@ let package = Package(
         room(
             "Serving",
             [
-                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "OnlineStore", "Recommend", "Telemetry",
+                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "OnlineStore", "Ranking", "Recommend", "Telemetry",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -202,7 +202,9 @@ let package = Package(
         tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
         tests("TelemetryTests", ["Telemetry"]),
         tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
+        tests(
+            "RankingTests",
+            ["Ranking", "Training", "Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests(
             "RecommendTests",
             [

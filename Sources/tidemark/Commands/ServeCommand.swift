@@ -81,16 +81,23 @@ struct ServeCommand: AsyncParsableCommand {
             FeatureWriter(store, project: project.config.project), project: project.config.project,
             limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
             maximumTimeout: max(project.settings.maximumTimeout, .seconds(2)))
+        let models = ModelHome(
+            project.config, configPath: project.configPath, catalogs: watcher, registry: project.registry,
+            logger: logger)
         let home: RecommendHome
         do {
             home = try RecommendHome(
                 project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
+                ranker: { models.registry.ranker($0) },
                 registry: project.registry, logger: logger)
         } catch let error as UsageError {
             await store.close()
             Console.error("\(error)")
             throw Ending.usage
         }
+        // Models are held against the catalog: without one they are taken as they are.
+        _ = await watcher.look()
+        await models.registry.load()
         await home.load()
         let routes = writes.routes() + RecommendRoutes(serving, home.recommender).routes
         let daemon = ServingDaemon(serving, routes: routes) { endpoint in
@@ -106,8 +113,11 @@ struct ServeCommand: AsyncParsableCommand {
             let (hangups, hangup) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
             let admin = try AdminService(project)
             let reloader = Self.reloader(project, serving, watcher, hangups, admin, home)
-            var services: [any Service] = [watcher, reloader, HangupSignal(hangup)] + home.services
-            if let admin { services.append(admin.listener(project, serving, store, reloader, gates: home.gates)) }
+            var services: [any Service] = [watcher, reloader, HangupSignal(hangup), models] + home.services
+            if let admin {
+                services.append(
+                    admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
+            }
             services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
             try await run(services + [DrainNotice(serving)], project)
         } catch let error as AdminListenError {
