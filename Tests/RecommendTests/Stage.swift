@@ -18,7 +18,7 @@ struct Stage: Sendable {
           lists:
             popular: {kind: popularity, from: shop, query: SELECT 1, item: item, time: ts}
             similar: {kind: co_occurrence, from: shop, query: SELECT 1, user: user, item: item, time: ts}
-        models: {ctr: {}}
+        models: {ctr: {path: models/ctr}}
         pipelines:
           home:
             user: user
@@ -190,7 +190,7 @@ struct TestCatalog: PipelineCatalogs, PipelineCatalog {
             features: features.map { Feature(name: $0, type: $1) })
     }
 
-    static func fill(_ store: MemoryStore) async throws {
+    static func fill(_ store: any OnlineStore) async throws {
         let users = (1...20).map { user in
             (Int64(user), [FeatureValue.list([.int64(Int64(user)), .int64(2)]), .int64(Int64(user))])
         }
@@ -203,7 +203,9 @@ struct TestCatalog: PipelineCatalogs, PipelineCatalog {
         try await write(items, item, store)
     }
 
-    static func write(_ rows: [(Int64, [FeatureValue])], _ view: FeatureView, _ store: MemoryStore, event: Int64 = 1)
+    static func write(
+        _ rows: [(Int64, [FeatureValue])], _ view: FeatureView, _ store: any OnlineStore, event: Int64 = 1
+    )
         async throws
     {
         let lease = try #require(
