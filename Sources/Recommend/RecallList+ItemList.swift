@@ -1,4 +1,4 @@
-package import FeatureModel
+import FeatureModel
 package import Recall
 
 extension RecallList: ItemList {
