@@ -8,13 +8,8 @@ import Testing
 import TidemarkTesting
 
 /// A real Redis that falls silent, comes back and dies under a recommender.
-@Suite(.timeLimit(.minutes(2)), .enabled(if: RedisFaultTests.isPossible))
+@Suite(.enabled(if: RedisServer.isAvailable, "redis-server is not installed"), .timeLimit(.minutes(2)))
 struct RedisFaultTests {
-    static let isPossible: Bool = {
-        if !RedisServer.isAvailable { print("redis-server is missing: faults of a real Redis are SKIPPED") }
-        return RedisServer.isAvailable
-    }()
-
     @Test func aRedisThatFallsSilentComesBackAndDiesLeavesAnswersWhole() async throws {
         try await RedisServer.with { redis in
             var configuration = RedisStore.Configuration(project: "shop", topology: redis.topology)
