@@ -55,6 +55,11 @@ package enum MetricName {
     package static let stageDurationSeconds = "tidemark_stage_duration_seconds"
     package static let dependencyCalls = "tidemark_dependency_calls"
 
+    package static let modelLoads = "tidemark_model_loads_total"
+    package static let modelRefused = "tidemark_model_refused"
+    package static let modelLoaded = "tidemark_model_loaded"
+    package static let modelLoadedTimestampSeconds = "tidemark_model_loaded_timestamp_seconds"
+
     package static let config = "tidemark_config_info"
     package static let configReloads = "tidemark_config_reloads_total"
     package static let configGeneration = "tidemark_config_generation"

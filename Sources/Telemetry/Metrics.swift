@@ -116,6 +116,8 @@ extension MetricFamily {
             InfoMetric.config.family, InfoMetric.build.family,
             processCPUSeconds,
         ]
-        return (counters.map(\.family) + gauges.map(\.family) + others + control + recommend).sorted { $0.name < $1.name }
+        return (counters.map(\.family) + gauges.map(\.family) + others + control + recommend).sorted {
+            $0.name < $1.name
+        }
     }()
 }

@@ -11,6 +11,7 @@ build_needs=(
     "libsqlite3-dev=library:sqlite3"
     "liblz4-dev=library:liblz4"
     "libpq-dev=library:libpq"
+    "libxgboost-dev=library:xgboost"
     "zlib1g-dev=library:zlib"
 )
 test_needs=(

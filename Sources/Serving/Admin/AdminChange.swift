@@ -106,12 +106,16 @@ final class AdminChanges: Sendable {
     }
 
     /// Answers a request that changes something. `action` is its name in the audit log, `parameter` that of the path's part it is
-    /// done to, if there is one.
+    /// done to, if there is one. Without `needsKey` a request may lack its Idempotency-Key.
     func respond(
-        to request: Request, _ context: AdminContext, action: String, parameter: String?, _ work: Work
+        to request: Request, _ context: AdminContext, action: String, parameter: String?, needsKey: Bool = true,
+        _ work: Work
     ) async throws -> Response {
         let principal = try context.authenticated()
-        let key = Key(principal: principal.name, key: try Self.key(request.headers[values: .idempotencyKey]))
+        let fields = request.headers[values: .idempotencyKey]
+        // Without a key, where one may be missing, each request is one of its own.
+        let word = fields.isEmpty && !needsKey ? " \(Self.nonce())" : try Self.key(fields)
+        let key = Key(principal: principal.name, key: word)
         let body = try await AdminBody.collect(request)
         let change = try AdminChangeRequest(body, context)
         let target = try parameter.map { name throws(AdminProblem) in try context.name(name) } ?? ""
@@ -257,6 +261,12 @@ final class AdminChanges: Sendable {
                 "an Idempotency-Key is one word of 1 to 255 printable ASCII characters, in quotes or without")
         }
         return String(key)
+    }
+
+    /// No client's key: those have no blank.
+    private static func nonce() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next()
     }
 
     private static func fingerprint(_ request: Request, _ body: [UInt8]) -> [UInt8] {

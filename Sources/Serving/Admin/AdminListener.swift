@@ -6,6 +6,7 @@ import HummingbirdCore
 package import Logging
 import NIOCore
 package import OnlineStore
+package import Ranking
 import ServiceLifecycle
 package import Telemetry
 
@@ -20,10 +21,12 @@ package struct AdminSources: Sendable {
     package var breakers: (any BreakerPanel)?
     package var limits: (any LimitPanel)?
     package var config: (any ConfigPanel)?
+    package var models: ModelRegistry?
 
     package init(
         project: String, store: any OnlineStore, owner: String, wall: @escaping @Sendable () -> Int64,
-        breakers: (any BreakerPanel)? = nil, limits: (any LimitPanel)? = nil, config: (any ConfigPanel)? = nil
+        breakers: (any BreakerPanel)? = nil, limits: (any LimitPanel)? = nil, config: (any ConfigPanel)? = nil,
+        models: ModelRegistry? = nil
     ) {
         self.project = project
         self.store = store
@@ -32,6 +35,7 @@ package struct AdminSources: Sendable {
         self.breakers = breakers
         self.limits = limits
         self.config = config
+        self.models = models
     }
 }
 

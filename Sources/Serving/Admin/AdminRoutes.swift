@@ -29,6 +29,18 @@ struct AdminRoutes: Sendable {
             group(.read, .read).get("/limits") { _, _ in Self.answer(Self.document(panel.limits())) }
         }
         if let panel = sources.config { addConfig(panel, group(.admin, .read), group(.admin, .change)) }
+        if let registry = sources.models {
+            let models = AdminModels(registry: registry)
+            addModels(models, group(.read, .read), group(.operate, .change))
+            let repository = router.group("/v2/repository")
+            repository.group().add(middleware: AdminPermit(access: access, scope: .read, kind: .read))
+                .post("/index") { _, _ in Self.answer(await models.index()) }
+            let load = repository.group().add(middleware: AdminPermit(access: access, scope: .operate, kind: .change))
+            // Clients of that protocol know no Idempotency-Key, and loading twice is loading once.
+            change(load, .post, "/models/{name}/load", "models.reload", "name", needsKey: false) { change in
+                try await models.reload(change.context.name("name"), version: nil)
+            }
+        }
         group(.admin, .read).get("/audit") { [audit] request, _ in
             let limit = try Self.limit(request.uri.queryParameters.get("limit"))
             return Self.answer(["entries": .list(audit.newest(limit)), "failure": .optional(audit.failure)])
@@ -116,6 +128,20 @@ struct AdminRoutes: Sendable {
         }
     }
 
+    private func addModels(
+        _ models: AdminModels, _ read: RouterGroup<AdminContext>, _ operate: RouterGroup<AdminContext>
+    ) {
+        read.get("/models") { _, _ in Self.answer(await models.list()) }
+        change(operate, .post, "/models/{name}:reload", "models.reload", "name") { change in
+            try change.allow(["version"])
+            return try await models.reload(change.context.name("name"), version: change.text("version"))
+        }
+        change(operate, .post, "/models/{name}:rollback", "models.rollback", "name") { change in
+            try change.allow([])
+            return try await models.rollback(change.context.name("name"))
+        }
+    }
+
     private static func set(
         _ panel: any BreakerPanel, _ change: AdminChangeRequest, _ override: OverridableBreaker.Override?
     ) throws -> AdminChange {
@@ -154,11 +180,11 @@ struct AdminRoutes: Sendable {
 
     private func change(
         _ group: RouterGroup<AdminContext>, _ method: HTTPRequest.Method, _ path: RouterPath, _ action: String,
-        _ parameter: String?,
-        _ work: @escaping AdminChanges.Work
+        _ parameter: String?, needsKey: Bool = true, _ work: @escaping AdminChanges.Work
     ) {
         group.on(path, method: method) { [changes] request, context in
-            try await changes.respond(to: request, context, action: action, parameter: parameter, work)
+            try await changes.respond(
+                to: request, context, action: action, parameter: parameter, needsKey: needsKey, work)
         }
     }
 
