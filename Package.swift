@@ -62,6 +62,8 @@ let package = Package(
         .systemLibrary(
             name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(
             name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(
             name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -94,7 +96,7 @@ let package = Package(
         room(
             "Recall",
             [
-                "FeatureModel", "LocalDatabase", "Extraction",
+                "FeatureModel", "LocalDatabase", "Extraction", "COpenBLAS",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -181,6 +183,11 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             path: "Benchmarks/LookupBare", swiftSettings: house),
+        // The nearest items by comparing all against hnswlib (libhnswlib-dev, headers alone), which nothing else needs.
+        .target(name: "CHNSW", path: "Benchmarks/CHNSW"),
+        .executableTarget(
+            name: "nearest-items", dependencies: ["CHNSW", "Recall"], path: "Benchmarks/NearestItems",
+            swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -201,7 +208,12 @@ let package = Package(
             "PostgresTests", ["Extraction", "FeatureModel", "LocalDatabase"], path: "Tests/ExtractionTests/Postgres"),
         tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
         tests("TelemetryTests", ["Telemetry"]),
-        tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
+        tests(
+            "RecallTests",
+            [
+                "Recall", "Extraction", "FeatureModel", "LocalDatabase",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests("RecommendTests", ["Recommend", "Recall", "Ranking", "OnlineStore", "FeatureModel", "Resilience"]),
         tests(
@@ -230,5 +242,6 @@ let package = Package(
                 "Telemetry",
             ]),
         tests("TidemarkTests", ["tidemark", "LocalDatabase", "OnlineStore", "FeatureModel"]),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

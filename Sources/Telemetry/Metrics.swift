@@ -115,6 +115,6 @@ extension MetricFamily {
             InfoMetric.config.family, InfoMetric.build.family,
             processCPUSeconds,
         ]
-        return (counters.map(\.family) + gauges.map(\.family) + others + control).sorted { $0.name < $1.name }
+        return (counters.map(\.family) + gauges.map(\.family) + others + control + recall).sorted { $0.name < $1.name }
     }()
 }
