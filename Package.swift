@@ -62,6 +62,8 @@ let package = Package(
         .systemLibrary(
             name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(
             name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(
             name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -94,7 +96,7 @@ let package = Package(
         room(
             "Recall",
             [
-                "FeatureModel", "LocalDatabase", "Extraction",
+                "FeatureModel", "LocalDatabase", "Extraction", "COpenBLAS",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -207,6 +209,11 @@ let package = Package(
             path: "Benchmarks/Fuzz", swiftSettings: house),
         .executableTarget(
             name: "token-timing", dependencies: ["Serving"], path: "Benchmarks/TokenTiming", swiftSettings: house),
+        // The nearest items by comparing all against hnswlib (libhnswlib-dev, headers alone), which nothing else needs.
+        .target(name: "CHNSW", path: "Benchmarks/CHNSW"),
+        .executableTarget(
+            name: "nearest-items", dependencies: ["CHNSW", "Recall"], path: "Benchmarks/NearestItems",
+            swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -227,7 +234,12 @@ let package = Package(
             "PostgresTests", ["Extraction", "FeatureModel", "LocalDatabase"], path: "Tests/ExtractionTests/Postgres"),
         tests("RetailRocketTests", ["RetailRocket", "LocalDatabase"]),
         tests("TelemetryTests", ["Telemetry"]),
-        tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
+        tests(
+            "RecallTests",
+            [
+                "Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         tests(
             "RankingTests",
             ["Ranking", "Training", "Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
@@ -279,5 +291,6 @@ let package = Package(
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -116,7 +116,7 @@ extension MetricFamily {
             InfoMetric.config.family, InfoMetric.build.family,
             processCPUSeconds,
         ]
-        return (counters.map(\.family) + gauges.map(\.family) + others + control + recommend).sorted {
+        return (counters.map(\.family) + gauges.map(\.family) + others + control + recall + recommend).sorted {
             $0.name < $1.name
         }
     }()

@@ -12,6 +12,8 @@ build_needs=(
     "liblz4-dev=library:liblz4"
     "libpq-dev=library:libpq"
     "libxgboost-dev=library:xgboost"
+    "libopenblas-dev=library:openblas"
+    "libhnswlib-dev=file:/usr/include/hnswlib/hnswlib.h"
     "zlib1g-dev=library:zlib"
 )
 test_needs=(
