@@ -61,6 +61,8 @@ let package = Package(
         .systemLibrary(
             name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(
+            name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(
             name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(
             name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
@@ -101,7 +103,7 @@ let package = Package(
         room(
             "Recall",
             [
-                "FeatureModel", "LocalDatabase", "Extraction",
+                "FeatureModel", "LocalDatabase", "Extraction", "COpenBLAS",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -124,7 +126,7 @@ let package = Package(
         room(
             "Serving",
             [
-                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore",
+                "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Ranking",
                 "Recommend", "Telemetry",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -211,6 +213,13 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             path: "Benchmarks/Fuzz", swiftSettings: house),
+        .executableTarget(
+            name: "token-timing", dependencies: ["Serving"], path: "Benchmarks/TokenTiming", swiftSettings: house),
+        // The nearest items by comparing all against hnswlib (libhnswlib-dev, headers alone), which nothing else needs.
+        .target(name: "CHNSW", path: "Benchmarks/CHNSW"),
+        .executableTarget(
+            name: "nearest-items", dependencies: ["CHNSW", "Recall"], path: "Benchmarks/NearestItems",
+            swiftSettings: house),
         room("RetailRocket", ["LocalDatabase"]),
         room(
             "TidemarkTesting",
@@ -239,8 +248,15 @@ let package = Package(
                 "Telemetry", .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
-        tests("RecallTests", ["Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
-        tests("RankingTests", ["Ranking", "Training", "FeatureModel", "LocalDatabase", "RetailRocket"]),
+        tests(
+            "RecallTests",
+            [
+                "Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        tests(
+            "RankingTests",
+            ["Ranking", "Training", "Recall", "Extraction", "FeatureModel", "LocalDatabase", "RetailRocket"]),
         tests(
             "RecommendTests",
             [
@@ -250,7 +266,8 @@ let package = Package(
         tests(
             "ServingTests",
             [
-                "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience", "Telemetry",
+                "Serving", "LocalDatabase", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient", "Resilience",
+                "Telemetry",
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -280,6 +297,14 @@ let package = Package(
                 "Sync", "Extraction", "OnlineStore", "RowCodec", "FeatureModel", "LocalDatabase", "Resilience",
                 "Telemetry",
             ]),
-        tests("TidemarkTests", ["tidemark", "LocalDatabase", "OnlineStore", "FeatureModel"]),
-    ]
+        tests(
+            "TidemarkTests",
+            [
+                "tidemark", "fuzz", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+    ],
+    cxxLanguageStandard: .cxx17
 )

@@ -111,7 +111,7 @@ final class Generator {
 
     private func sendDue(_ now: NIODeadline) {
         while let first = due.first {
-            if now - first.at > plan.deadline {
+            if now - first.at > plan.poolPatience {
                 due.removeFirst()
                 phases[first.phase].count(.unsent, due: first.at, now: now)
                 continue

@@ -14,7 +14,7 @@ enum Fate: String, CaseIterable {
     case other
     /// The connection ended before the answer.
     case broken
-    /// No connection was free before its deadline, so it was never sent.
+    /// No connection was free within a tenth of its time, so it was never sent.
     case unsent
     /// No answer at all.
     case unanswered

@@ -8,6 +8,9 @@ struct LoadPlan: Sendable {
     let connections: Int
     let deadline: TimeAmount
     let requests: Requests
+
+    /// How long a request that is due waits for a free connection: it would be late behind a long wait, whatever the daemon does.
+    var poolPatience: TimeAmount { .nanoseconds(deadline.nanoseconds / 10) }
 }
 
 /// The requests of a run, encoded before it starts.

@@ -24,10 +24,8 @@ struct FeastCatalog: Sendable {
     let hash: String
     private let appliedAt: Int64
 
-    /// - Parameters:
-    ///   - registry: What to serve.
-    ///   - modifiedAt: Of the file, in microseconds since 1970.
-    ///   - previous: What was served before: its views stay readable, and documents that say the same stay the same.
+    /// `modifiedAt` is the file's, in microseconds since 1970. `previous` was served before: its views stay readable, and documents
+    /// that say the same stay the same.
     init(
         _ registry: FeastRegistry, project: String, modifiedAt: Int64, after previous: FeastCatalog?
     ) throws(StoreError) {

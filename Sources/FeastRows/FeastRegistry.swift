@@ -21,11 +21,9 @@ package struct FeastRegistry: Sendable {
     /// Services that can't be served, with the reason.
     package let refusedServices: [String: String]
 
-    /// Reads the definitions of a project out of a registry's bytes.
-    ///
-    /// - Parameter versionedNames: Whether rows lie under a view's name and version, as
-    ///   `registry.enable_online_feature_view_versioning` of `feature_store.yaml` makes Feast store them.
-    /// - Throws: For bytes that are no registry, and for a registry without the project.
+    /// Reads the definitions of a project out of a registry's bytes. With `versionedNames` rows lie under a view's name and version,
+    /// as `registry.enable_online_feature_view_versioning` of `feature_store.yaml` makes Feast store them. Throws for bytes that
+    /// are no registry, and for a registry without the project.
     package init(_ bytes: [UInt8], project: String, versionedNames: Bool = false) throws(DecodingError) {
         guard bytes.count <= Self.maximumBytes else {
             throw DecodingError(description: "the registry is over \(Self.maximumBytes) bytes")

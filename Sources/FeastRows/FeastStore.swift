@@ -45,10 +45,8 @@ package final class FeastStore: OnlineStore {
     private let onRegistry: @Sendable (FeastRegistry) -> Void
     private let state = Mutex(State())
 
-    /// Connects to nothing and reads nothing yet.
-    ///
-    /// - Parameter onRegistry: Told of each registry that is served from then on.
-    /// - Throws: `misconfigured` for a Redis that can't be meant.
+    /// Connects to nothing and reads nothing yet. `onRegistry` is told of each registry that is served from then on. Throws
+    /// `misconfigured` for a Redis that can't be meant.
     package init(
         _ configuration: Configuration, onRegistry: @escaping @Sendable (FeastRegistry) -> Void = { _ in }
     ) throws(StoreError) {

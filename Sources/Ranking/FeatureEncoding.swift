@@ -36,12 +36,22 @@ package enum FeatureEncoding: Hashable, Sendable {
 
     /// The number of a value, NaN where the value is missing or does not suit. `now` is in microseconds since 1970.
     package func encode(_ value: FeatureValue, now: Int64) -> Float {
+        number(from: raw(value), now: now)
+    }
+
+    /// What is kept of a value until it is known for when its number is wanted; NaN where it is missing.
+    package func raw(_ value: FeatureValue) -> Double {
         switch self {
-        case .number: Self.number(value).map { Float($0) } ?? .nan
+        case .number: Self.number(value) ?? .nan
         case .boolean: if case .bool(let flag) = value { flag ? 1 : 0 } else { .nan }
-        case .category(let texts): Self.text(value).flatMap(texts.firstIndex(of:)).map { Float($0) } ?? .nan
-        case .age(let unit): Self.seconds(value, unit).map { Float(Double(now) / 1_000_000 - $0) } ?? .nan
+        case .category(let texts): Self.text(value).flatMap(texts.firstIndex(of:)).map { Double($0) } ?? .nan
+        case .age(let unit): Self.seconds(value, unit) ?? .nan
         }
+    }
+
+    /// The number at a time, in microseconds since 1970, of what `raw` gave.
+    package func number(from raw: Double, now: Int64) -> Float {
+        if case .age = self { Float(Double(now) / 1_000_000 - raw) } else { Float(raw) }
     }
 
     private static func number(_ value: FeatureValue) -> Double? {

@@ -10,6 +10,17 @@ package enum ModelColumns {
         _ columns: [RankerColumn], service: [FeatureReference]?, type: (FeatureReference) -> FeatureType?
     ) -> String? {
         for column in columns {
+            if case .match(let user, let item) = column.input {
+                guard let left = type(user), let right = type(item) else {
+                    return "there is no such pair of features: \(column)"
+                }
+                guard FeatureMatch.accepts(user: left, item: right) else {
+                    return "\(column): \(left.spelling) and \(right.spelling) are never equal"
+                }
+                if let service, !service.contains(user) || !service.contains(item) {
+                    return "the service has not both of \(column)"
+                }
+            }
             guard case .feature(let reference) = column.input else { continue }
             guard let found = type(reference) else { return "there is no feature \(column)" }
             guard column.encoding.accepts(found) else {
@@ -20,13 +31,12 @@ package enum ModelColumns {
         return nil
     }
 
-    /// The columns of a service's features as a model takes them when nobody says otherwise: lists and texts are left out.
+    /// The columns of a service's features as a model takes them when nobody says otherwise: lists, vectors and free texts are
+    /// left out.
     package static func standard(_ features: [FeatureReference], in catalog: Catalog) -> [RankerColumn] {
         features.compactMap { reference in
             let feature = catalog.view(reference.view)?.features.first { $0.name == reference.feature }
-            return feature.flatMap { FeatureEncoding.standard(for: $0.type) }.map {
-                RankerColumn(.feature(reference), $0)
-            }
+            return feature.flatMap { standard($0) }.map { RankerColumn(.feature(reference), $0) }
         }
     }
 }

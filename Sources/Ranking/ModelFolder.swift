@@ -38,6 +38,9 @@ package struct ModelFolder: Sendable {
             } && !name.hasPrefix(".")
     }
 
+    /// Whether there is anything at the path.
+    package var isThere: Bool { Descriptor.exists(path) }
+
     // MARK: Reading
 
     /// The version that `current` names; `nil` where there is no `current`.

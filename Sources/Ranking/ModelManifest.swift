@@ -134,6 +134,8 @@ private struct ManifestDocument: Codable {
     struct Column: Codable {
         var feature: String?
         var recall: String?
+        /// The feature of the user and that of the item.
+        var match: [String]?
         var encoding: String?
         var categories: [String]?
     }
@@ -155,7 +157,9 @@ extension ManifestDocument.Column {
         switch column.input {
         case .feature(let reference): feature = "\(reference.view):\(reference.feature)"
         case .recall(let source): recall = source
+        case .match(let user, let item): match = [user, item].map { "\($0.view):\($0.feature)" }
         }
+        if feature == nil { return }
         switch column.encoding {
         case .number: encoding = "number"
         case .boolean: encoding = "boolean"
@@ -165,11 +169,19 @@ extension ManifestDocument.Column {
     }
 
     func column() throws(RankerError) -> RankerColumn {
-        if let recall, feature == nil, encoding == nil || encoding == "number" {
+        if let match, feature == nil, recall == nil, encoding == nil {
+            let pair = match.compactMap(Self.reference)
+            guard match.count == 2, pair.count == 2 else {
+                throw RankerError(
+                    .corrupt, "a match needs two features", detail: match.prefix(3).joined(separator: ", "))
+            }
+            return RankerColumn(.match(user: pair[0], item: pair[1]))
+        }
+        if let recall, feature == nil, match == nil, encoding == nil || encoding == "number" {
             return RankerColumn(.recall(recall))
         }
-        guard let feature, recall == nil, let reference = Self.reference(feature) else {
-            throw RankerError(.corrupt, "a column needs one of feature (view:feature) and recall")
+        guard let feature, recall == nil, match == nil, let reference = Self.reference(feature) else {
+            throw RankerError(.corrupt, "a column needs one of feature (view:feature), recall and match")
         }
         let chosen: FeatureEncoding? =
             switch encoding ?? "number" {

@@ -20,6 +20,8 @@ package final class ModelRegistry: Sendable {
         var live: Loaded?
         var previous: Loaded?
         var problem: String?
+        /// The version that was read last, taken or not.
+        var tried: String?
         var loads = 0
         var refusals = 0
         var rollbacks = 0
@@ -66,8 +68,24 @@ package final class ModelRegistry: Sendable {
         }
     }
 
-    /// Loads the version that `current` names, or another one, and makes it live. The version that is live already, if the
-    /// file is the same, stays as it is.
+    /// Loads what `current` names where that is another version than the one that was read last. For calling now and then.
+    package func follow() async {
+        for name in names {
+            // What can't be looked at was told of when it was read, and is when somebody reloads.
+            guard
+                let current = try? await onLoader(name, { folder throws(RankerError) in try folder.currentVersion() }),
+                entries.withLock({ $0[name]?.tried }) != current
+            else { continue }
+            do {
+                _ = try await reload(name)
+            } catch {
+                continue  // `report` has told, and `list` tells.
+            }
+        }
+    }
+
+    /// Loads the version that `current` names, or another one, which becomes the current one, and makes it live. The version
+    /// that is live already, if the file is the same, stays as it is.
     package func reload(_ name: String, version: String? = nil) async throws(RankerError) -> ModelStatus {
         try await onLoader(name) { folder throws(RankerError) in try self.take(name, folder, version) }
     }
@@ -153,19 +171,26 @@ package final class ModelRegistry: Sendable {
             guard let version else { throw RankerError(.notFound, "there is no current version", detail: folder.path) }
             let read = try folder.read(version)
             if let live = entries.withLock({ $0[name]?.live }), live.ranker.manifest == read.manifest {
-                return settle(name, .unchanged(model: name, version: version)) { $0.problem = nil }
+                if wanted != nil { try folder.setCurrent(version) }
+                return settle(name, .unchanged(model: name, version: version)) { entry in
+                    entry.problem = nil
+                    entry.tried = version
+                }
             }
             let ranker = try make(name, read)
+            if wanted != nil { try folder.setCurrent(version) }
             let before = entries.withLock { $0[name]?.live?.ranker.version }
             return settle(name, .loaded(model: name, version: version, previous: before)) { entry in
                 entry.previous = entry.live
                 entry.live = Loaded(ranker: ranker, loadedAt: Self.now)
                 entry.problem = nil
+                entry.tried = version
                 entry.loads += 1
             }
         } catch {
             _ = settle(name, .refused(model: name, version: version, error)) { entry in
                 entry.problem = "\(version ?? "current"): \(error)"
+                entry.tried = version
                 entry.refusals += 1
             }
             throw error
@@ -203,6 +228,7 @@ package final class ModelRegistry: Sendable {
             entry.previous = live
             entry.live = target
             entry.problem = nil
+            entry.tried = target.ranker.version
             entry.rollbacks += 1
         }
     }

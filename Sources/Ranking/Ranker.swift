@@ -8,10 +8,12 @@ package struct RankerColumn: Hashable, Sendable {
         case feature(FeatureReference)
         /// The score that the pipeline's recall source of that name gave the candidate; missing where it gave none.
         case recall(String)
+        /// How much a feature of the item is like a feature of the user: see `FeatureMatch`.
+        case match(user: FeatureReference, item: FeatureReference)
     }
 
     package let input: Input
-    /// Always `number` for a recall source.
+    /// Always `number` but for a feature.
     package let encoding: FeatureEncoding
 
     package init(_ input: Input, _ encoding: FeatureEncoding = .number) {
@@ -21,11 +23,12 @@ package struct RankerColumn: Hashable, Sendable {
 }
 
 extension RankerColumn: CustomStringConvertible {
-    /// `view:feature`, or `recall source` for a source of candidates.
+    /// `view:feature`, `recall SOURCE` for a source of candidates, or `A = B` for a match.
     package var description: String {
         switch input {
         case .feature(let reference): "\(reference.view):\(reference.feature)"
         case .recall(let source): "recall \(source)"
+        case .match(let user, let item): "\(user.view):\(user.feature) = \(item.view):\(item.feature)"
         }
     }
 }

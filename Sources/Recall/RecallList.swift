@@ -69,15 +69,12 @@ package final class RecallList: Sendable {
         for id in excluding {
             if let item = artifact.ids.index(of: id) { left.insert(UInt32(clamping: item)) }
         }
-        let best =
-            kind == .vectors
-            ? VectorSearch.nearest(to: found, in: artifact, limit: limit, leavingOut: left)
-            : met(with: found, limit: limit, leavingOut: left)
+        let best = near(to: found, limit: limit, leavingOut: left)
         return best.map { ScoredItem(id: artifact.ids[Int($0.item)], score: $0.score) }
     }
 
-    private func met(
-        with seeds: [(item: Int, weight: Float)], limit: Int, leavingOut left: Set<UInt32>
+    private func near(
+        to seeds: [(item: Int, weight: Float)], limit: Int, leavingOut left: Set<UInt32>
     ) -> [TopScores.Entry] {
         var sums: [UInt32: Float] = [:]
         sums.reserveCapacity(seeds.reduce(0) { $0 + artifact.row($1.item).count })

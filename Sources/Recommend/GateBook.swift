@@ -23,7 +23,9 @@ package final class GateBook: Sendable {
     }
 
     /// The rules for calls of milliseconds.
-    package static func rules(consecutiveFailures: Int = 5, openMaximum: Duration = .seconds(10)) -> Breaker.Configuration {
+    package static func rules(consecutiveFailures: Int = 5, openMaximum: Duration = .seconds(10))
+        -> Breaker.Configuration
+    {
         var rules = Breaker.Configuration()
         rules.consecutiveFailures = min(consecutiveFailures, 5)
         rules.openInitial = min(.milliseconds(500), openMaximum)

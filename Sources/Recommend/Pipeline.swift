@@ -36,7 +36,8 @@ final class Pipeline: Sendable {
         ranker = config.model.map { gates.gate("ranker.\($0)") }
         let keepsPolicy =
             old.map {
-                $0.config.filters == config.filters && $0.config.policy == config.policy && $0.config.item == config.item
+                $0.config.filters == config.filters && $0.config.policy == config.policy
+                    && $0.config.item == config.item
             } ?? false
         policy = keepsPolicy ? old?.policy ?? PolicyMemory(config.policy) : PolicyMemory(config.policy)
         let keepsAnswers = old.map { $0.config.isLike(config) } ?? false

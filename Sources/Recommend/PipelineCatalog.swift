@@ -7,7 +7,9 @@ package protocol PipelineCatalog: Sendable {
     var generation: UInt64 { get }
     /// A view that has a version to read.
     func view(_ name: String) throws(LookupError) -> FeatureView
+    /// The features of a service, in its order.
     func features(ofService name: String) throws(LookupError) -> [FeatureReference]
+    /// Resolves features against the versions that are read.
     func plan(features: [FeatureReference]) throws(LookupError) -> LookupPlan
 }
 

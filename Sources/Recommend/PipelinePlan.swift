@@ -22,7 +22,8 @@ final class PipelinePlan: Sendable {
 
     init(_ config: PipelineConfig, _ catalog: any PipelineCatalog) throws(LookupError) {
         generation = catalog.generation
-        var wanted = try config.features.map { (name) throws(LookupError) in try catalog.features(ofService: name) } ?? []
+        var wanted =
+            try config.features.map { (name) throws(LookupError) in try catalog.features(ofService: name) } ?? []
         for source in config.sources { wanted += [source.seeds, source.segment].compactMap(\.self) }
         for filter in config.filters { wanted += [filter.reference].compactMap(\.self) }
         var (user, item): ([FeatureReference], [FeatureReference]) = ([], [])

@@ -54,7 +54,8 @@ package struct PolicyRefresher: Service {
 
     private static func refresh(_ pipeline: Pipeline, _ environment: Recommender.Environment) async -> Bool {
         guard pipeline.hasFeaturePolicy else { return true }
-        guard let list = environment.list(pipeline.config.fallback), let plan = try? pipeline.plan(environment.catalogs),
+        guard let list = environment.list(pipeline.config.fallback),
+            let plan = try? pipeline.plan(environment.catalogs),
             let side = plan.policy
         else { return false }
         let ids = list.top(segment: nil, limit: items).map(\.id).filter(plan.isItem)

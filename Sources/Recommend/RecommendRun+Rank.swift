@@ -63,11 +63,28 @@ extension RecommendRun {
                     guard let origin = candidate.origins.first(where: { $0.source == source }) else { continue }
                     matrix[row, column] = origin.score
                 }
+            case .match(let user, let item):
+                guard match(&matrix, column, user, item, prepared) else { return nil }
             case .feature(let reference):
                 guard fill(&matrix, column, reference, wanted.encoding, prepared, now: now) else { return nil }
             }
         }
         return matrix
+    }
+
+    private func match(
+        _ matrix: inout FeatureMatrix, _ column: Int, _ user: FeatureReference, _ item: FeatureReference,
+        _ prepared: Prepared
+    ) -> Bool {
+        guard plan?.user?.columns[user] != nil || request.context[user] != nil, let rows = prepared.rows,
+            plan?.item?.columns[item] != nil
+        else { return false }
+        guard let wanted = prepared.user.value(user) else { return true }
+        for (row, candidate) in prepared.candidates.enumerated() {
+            guard let found = rows.value(item, of: candidate.id) else { continue }
+            matrix[row, column] = FeatureMatch.number(user: wanted, item: found)
+        }
+        return true
     }
 
     private func fill(

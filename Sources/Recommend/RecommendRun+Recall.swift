@@ -39,7 +39,8 @@ extension RecommendRun {
             return nil
         }
         // What needs nothing of the user doesn't wait for the row.
-        let jobs = sourceJobs(needingUser: false, UserFacts(nil, nil, context: request.context), until: plannedCut(until))
+        let jobs = sourceJobs(
+            needingUser: false, UserFacts(nil, nil, context: request.context), until: plannedCut(until))
         async let early = Self.ask(jobs, callout)
         let read = await readUser(plan, until)
         let results = await early
@@ -149,7 +150,9 @@ extension RecommendRun {
         let cut = begin(.recall)
         var outcomes = early
         if let cut {
-            if plan?.user == nil { outcomes += await Self.ask(sourceJobs(needingUser: false, user, until: cut), callout) }
+            if plan?.user == nil {
+                outcomes += await Self.ask(sourceJobs(needingUser: false, user, until: cut), callout)
+            }
             outcomes += await Self.ask(sourceJobs(needingUser: true, user, until: cut), callout)
         }
         var results: [SourceResult] = []

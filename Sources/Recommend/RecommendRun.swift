@@ -129,10 +129,10 @@ struct RecommendRun {
 
     /// A stage as a span, where the request is recorded.
     private func record(_ stage: String, _ outcome: String, _ taken: Duration) {
-        guard let request = request.span else { return }
+        guard let parent = request.span else { return }
         let (now, time) = (MonotonicTime.now(), max(.zero, taken) / .nanoseconds(1))
-        var span = request.child(stage, at: now &- min(UInt64(time), now))
-        span.set(.pipeline, config.name)
+        var span = parent.child(stage, at: now &- min(UInt64(time), now))
+        span.set(.pipeline, request.pipeline)
         span.set(.outcome, outcome)
         span.end(at: now)
     }

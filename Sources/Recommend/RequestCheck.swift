@@ -31,7 +31,8 @@ enum RequestCheck {
             if let other = names.first(where: { name in !plan.userKeys.contains { $0.name == name } }) {
                 let known = plan.userKeys.map(\.name)
                 throw RecommendError(
-                    .wrongRequest, "there is no key \(other)\(Nearest.hint(other, among: known))", at: ["entity", other])
+                    .wrongRequest, "there is no key \(other)\(Nearest.hint(other, among: known))",
+                    at: ["entity", other])
             }
             names = plan.userKeys.map(\.name)
         }
@@ -45,7 +46,8 @@ enum RequestCheck {
         try items(request.candidates ?? [], "candidates", plan)
         try items(request.exclude, "exclude", plan)
         if request.candidates?.isEmpty ?? false {
-            throw RecommendError(.wrongRequest, "candidates is empty; leave it out to have them recalled", at: ["candidates"])
+            throw RecommendError(
+                .wrongRequest, "candidates is empty; leave it out to have them recalled", at: ["candidates"])
         }
     }
 

@@ -71,7 +71,9 @@ struct Trace: Sendable {
         explanation.stages = stages
         explanation.user = user
         explanation.candidates = order.compactMap { all[$0] }.sorted { left, right in
-            (left.position ?? .max, -(left.score ?? left.recall)) < (right.position ?? .max, -(right.score ?? right.recall))
+            (left.position ?? .max, -(left.score ?? left.recall)) < (
+                right.position ?? .max, -(right.score ?? right.recall)
+            )
         }
         return explanation
     }

@@ -93,6 +93,12 @@ package final class RedisLane {
         return read.token
     }
 
+    /// Sends what was read in this tick so far; otherwise that happens at its end.
+    package func flush() {
+        eventLoop.assertInEventLoop()
+        for case .ready(let handler) in slots { handler.pump() }
+    }
+
     /// Nobody wants the answer any more: the receiver hears nothing from now on. No harm if the read is over.
     package func abandon(_ token: UInt64) {
         eventLoop.assertInEventLoop()

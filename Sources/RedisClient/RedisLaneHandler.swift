@@ -156,7 +156,7 @@ final class RedisLaneHandler: ChannelInboundHandler {
     }
 
     /// Writes while there is room in the channel and in the window.
-    private func pump() {
+    func pump() {
         isPumpScheduled = false
         guard let context, ending == nil else { return }
         var wrote = false

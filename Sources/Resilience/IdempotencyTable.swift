@@ -1,8 +1,8 @@
 /// Makes a request that is sent several times take effect once. Reads no clock, does no I/O; the owner keeps it in a
 /// `Mutex`.
 ///
-/// A key is free → in flight by `begin` → stored by `finish` with an answer, or free again by `finish` without one. A
-/// stored answer is replayed until its retention is over. Every `begin` that says `execute` is followed by one `finish`.
+/// A key is free → in flight by `begin` → stored by `finish` with an answer, or free again by `finish` without one;
+/// interrupted by `restore` → in flight by `begin` of the same request. A stored answer is replayed until its retention is over. Every `begin` that says `execute` is followed by one `finish`.
 package struct IdempotencyTable<
     Key: Hashable & Sendable, Fingerprint: Hashable & Sendable, Answer: Sendable
 >: ~Copyable {
@@ -36,6 +36,8 @@ package struct IdempotencyTable<
 
     private enum Entry {
         case inFlight(Fingerprint)
+        /// Its request was cut off by the end of a process: it may come again.
+        case interrupted(Fingerprint, at: ContinuousClock.Instant)
         case stored(Fingerprint, Answer, bytes: Int, at: ContinuousClock.Instant)
     }
 
@@ -62,6 +64,12 @@ package struct IdempotencyTable<
         switch entries[key] {
         case .inFlight(let first): return first == fingerprint ? .inFlight : .mismatch
         case .stored(let first, let answer, _, _): return first == fingerprint ? .replay(answer) : .mismatch
+        case .interrupted(let first, _):
+            guard first == fingerprint else { return .mismatch }
+            order = order[oldest...].filter { $0 != key }
+            oldest = 0
+            entries[key] = .inFlight(fingerprint)
+            return .execute
         case nil: break
         }
         makeRoom(keys: 1, bytes: 1, at: now)
@@ -88,6 +96,19 @@ package struct IdempotencyTable<
         bytes += size
     }
 
+    /// Takes over what another process knew, the oldest first: an answer, or a request that was cut off before there was one.
+    package mutating func restore(
+        _ key: Key, _ fingerprint: Fingerprint, _ answer: Answer?, bytes size: Int, at instant: ContinuousClock.Instant
+    ) {
+        guard entries[key] == nil, entries.count < limits.keys else { return }
+        let size = answer == nil ? 0 : max(0, size)
+        guard bytes + size <= limits.bytes else { return }
+        entries[key] =
+            answer.map { .stored(fingerprint, $0, bytes: size, at: instant) } ?? .interrupted(fingerprint, at: instant)
+        order.append(key)
+        bytes += size
+    }
+
     private mutating func forget(at now: ContinuousClock.Instant) {
         while let age = ageOfOldest(at: now), age >= limits.retention { dropOldest() }
     }
@@ -99,8 +120,11 @@ package struct IdempotencyTable<
     }
 
     private func ageOfOldest(at now: ContinuousClock.Instant) -> Duration? {
-        guard oldest < order.count, case .stored(_, _, _, let at) = entries[order[oldest]] else { return nil }
-        return now - at
+        guard oldest < order.count else { return nil }
+        switch entries[order[oldest]] {
+        case .stored(_, _, _, let at), .interrupted(_, let at): return now - at
+        case .inFlight, nil: return nil
+        }
     }
 
     private mutating func dropOldest() {

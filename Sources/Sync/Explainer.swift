@@ -14,6 +14,8 @@ package struct RowExplanation: Codable, Hashable, Sendable {
     package var eventTime: String?
     package var epoch: Int?
     package var position: String?
+    /// Whether a caller pushed it past the source, at `eventTime`, and the source has not confirmed it.
+    package var pushed: Bool?
     /// Seconds until the row expires; `nil` for a row without expiry.
     package var expiresInSeconds: Double?
     package var values: [String: String]?
@@ -30,6 +32,9 @@ package struct RowExplanation: Codable, Hashable, Sendable {
         ]
         if let eventTime { lines.append("  event time       \(eventTime)") }
         if let position, let epoch { lines.append("  ingest position  \(position) (epoch \(epoch))") }
+        if pushed == true {
+            lines.append("  pushed           past its source; the position is that of the row it replaced")
+        }
         if let expiresInSeconds { lines.append("  expires in       \(Int(expiresInSeconds)) s") }
         if let run {
             lines.append("  last run over it \(run.work.map(\.rawValue).joined(separator: "+")) by \(run.owner)")
@@ -75,6 +80,7 @@ package struct Explainer: Sendable {
             result.eventTime = row.order.eventTime.map { Timestamps.format($0) }
             result.epoch = Int(row.order.epoch)
             result.position = "\(row.order.position)"
+            result.pushed = try RowHeader(stored.bytes.span).isPushed
             result.values = row.isTombstone ? nil : Self.values(row, view)
             result.run = try await run(over: view.name, version.number)
         } catch let error as RowCodecError {

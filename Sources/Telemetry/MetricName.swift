@@ -55,6 +55,19 @@ package enum MetricName {
     package static let stageDurationSeconds = "tidemark_stage_duration_seconds"
     package static let dependencyCalls = "tidemark_dependency_calls"
 
+    package static let modelLoads = "tidemark_model_loads_total"
+    package static let modelRefused = "tidemark_model_refused"
+    package static let modelLoaded = "tidemark_model_loaded"
+    package static let modelLoadedTimestampSeconds = "tidemark_model_loaded_timestamp_seconds"
+
+    package static let recallListNewestEventTimestampSeconds = "tidemark_recall_list_newest_event_timestamp_seconds"
+    package static let recallListItems = "tidemark_recall_list_items"
+    package static let recallListVersion = "tidemark_recall_list_version"
+    package static let recallListRefused = "tidemark_recall_list_refused"
+    package static let recallBuildTimestampSeconds = "tidemark_recall_build_timestamp_seconds"
+    package static let recallBuildDurationSeconds = "tidemark_recall_build_duration_seconds"
+    package static let recallBuildRows = "tidemark_recall_build_rows"
+
     package static let config = "tidemark_config_info"
     package static let configReloads = "tidemark_config_reloads_total"
     package static let configGeneration = "tidemark_config_generation"

@@ -4,7 +4,8 @@ extension CounterMetric {
         MetricName.recommendRungs, help: "Recommendations answered, by the rung of the ladder they came from.",
         labels: ["pipeline", "rung"])
     package static let recommendLeftOut = CounterMetric(
-        MetricName.recommendLeftOut, help: "Stages and recall sources that did not do their part in an answer, and why.",
+        MetricName.recommendLeftOut,
+        help: "Stages and recall sources that did not do their part in an answer, and why.",
         labels: ["pipeline", "part", "reason"], seriesLimit: 4_000)
     package static let recommendRefused = CounterMetric(
         MetricName.recommendRefused, help: "Requests for recommendations that got an error, by what was wrong.",
@@ -23,7 +24,8 @@ extension GaugeMetric {
 
 extension HistogramMetric {
     package static let stageDurationSeconds = HistogramMetric(
-        MetricName.stageDurationSeconds, help: "How long the stages of recommendations took, skipped and late ones too.",
+        MetricName.stageDurationSeconds,
+        help: "How long the stages of recommendations took, skipped and late ones too.",
         labels: ["pipeline", "stage", "outcome"], buckets: lookupBuckets, seriesLimit: 4_000)
 }
 

@@ -2,6 +2,7 @@ import FeatureModel
 import Foundation
 import Logging
 import OnlineStore
+import Ranking
 import Recommend
 import Serving
 import Sync
@@ -40,16 +41,17 @@ final class AdminService: Sendable {
     /// The listener.
     func listener(
         _ project: ServingProject, _ serving: ServingContext, _ store: any OnlineStore, _ reloader: ConfigReloader,
-        gates: GateBook
+        gates: GateBook, models: ModelRegistry
     ) -> AdminListener {
         let panels = ServingPanels(serving, gates: gates)
         let process = ProcessInfo.processInfo
         let sources = AdminSources(
             project: project.config.project, store: store, owner: "\(process.hostName):\(process.processIdentifier)",
             wall: SyncTime.real.wall, breakers: panels, limits: panels,
-            config: ReloadPanel(reloader: reloader, service: self))
+            config: ReloadPanel(reloader: reloader, service: self), models: models)
         return AdminListener(
             address: address, access: access, audit: config.audit.map { ConfigFiles.resolve($0, from: configPath) },
+            state: config.state.map { ConfigFiles.resolve($0, from: configPath) },
             sources: sources, registry: project.registry, security: security, logger: logger
         ) { [logger, config] endpoint in
             logger.info(

@@ -27,7 +27,9 @@ import Glibc
                     WatermarkCommand.self, PauseCommand.self, ResumeCommand.self, SourceCommand.self,
                 ]),
             CommandGroup(name: "Serving", subcommands: [ServeCommand.self]),
-            CommandGroup(name: "Recommending", subcommands: [RecallCommand.self, RecommendCommand.self]),
+            CommandGroup(
+                name: "Recommending",
+                subcommands: [RecallCommand.self, TrainCommand.self, ModelsCommand.self, RecommendCommand.self]),
             CommandGroup(
                 name: "Rows",
                 subcommands: [LookupCommand.self, ExplainCommand.self, EraseCommand.self, QuarantineCommand.self]),

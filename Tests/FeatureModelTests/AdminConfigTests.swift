@@ -22,7 +22,7 @@ struct AdminConfigTests {
         let admin = try #require(try parse("admin: {}").admin)
         #expect(admin.http == NetworkAddress(host: "127.0.0.1", port: 6567))
         #expect(admin.tokens.isEmpty && admin.hosts.isEmpty)
-        #expect(admin.audit == "admin-audit.jsonl")
+        #expect(admin.audit == "admin-audit.jsonl" && admin.state == "admin-state.db")
         #expect(admin.readsPerMinute == 600 && admin.changesPerMinute == 60 && admin.failuresPerMinute == 10)
     }
 
@@ -34,6 +34,7 @@ struct AdminConfigTests {
                   http: "[::1]:7000"
                   hosts: [Tidemark.Internal]
                   audit: off
+                  state: off
                   rate: {reads: 7, changes: 8, failures: 9}
                   tokens:
                     - {name: ops, sha256: env:OPS_SHA256, scopes: [operate, read]}
@@ -43,7 +44,7 @@ struct AdminConfigTests {
             ).admin)
         #expect(admin.http == NetworkAddress(host: "::1", port: 7000))
         #expect(admin.hosts == ["tidemark.internal"])
-        #expect(admin.audit == nil)
+        #expect(admin.audit == nil && admin.state == nil)
         #expect([admin.readsPerMinute, admin.changesPerMinute, admin.failuresPerMinute] == [7, 8, 9])
         #expect(admin.tokens.map(\.name) == ["ops", "root", "ci"])
         #expect(

@@ -57,10 +57,12 @@ struct FaultMatrixTests {
         switch answer.rung {
         case .ranking:
             #expect(answer.model == "ctr")
-            #expect(answer.reasons["ranker"] == nil && answer.reasons["user"] == nil && answer.reasons["features"] == nil)
+            #expect(
+                answer.reasons["ranker"] == nil && answer.reasons["user"] == nil && answer.reasons["features"] == nil)
         case .recall: #expect(isBad(.ranker) || answer.reasons["features"] != nil)
         case .lastGood, .popularity:
-            #expect(answer.reasons["user"] != nil || answer.reasons["recall"] != nil || answer.reasons["filters"] != nil)
+            #expect(
+                answer.reasons["user"] != nil || answer.reasons["recall"] != nil || answer.reasons["filters"] != nil)
         }
         // Who does well is not named.
         for part in [Part.similar, .popular] where (fault.moods[part] ?? .well) == .well {

@@ -1,8 +1,8 @@
 import FeatureModel
 import Logging
 import OnlineStore
-import RowCodec
 import Recommend
+import RowCodec
 import Synchronization
 import Telemetry
 import Testing
@@ -16,9 +16,9 @@ struct Stage: Sendable {
         sources: {shop: {url: "csv:a"}}
         recall:
           lists:
-            popular: {kind: popularity, from: shop, query: SELECT 1, item: item}
+            popular: {kind: popularity, from: shop, query: SELECT 1, item: item, time: ts}
             similar: {kind: co_occurrence, from: shop, query: SELECT 1, user: user, item: item, time: ts}
-        models: {ctr: {}}
+        models: {ctr: {path: models/ctr}}
         pipelines:
           home:
             user: user
@@ -190,7 +190,7 @@ struct TestCatalog: PipelineCatalogs, PipelineCatalog {
             features: features.map { Feature(name: $0, type: $1) })
     }
 
-    static func fill(_ store: MemoryStore) async throws {
+    static func fill(_ store: any OnlineStore) async throws {
         let users = (1...20).map { user in
             (Int64(user), [FeatureValue.list([.int64(Int64(user)), .int64(2)]), .int64(Int64(user))])
         }
@@ -203,7 +203,11 @@ struct TestCatalog: PipelineCatalogs, PipelineCatalog {
         try await write(items, item, store)
     }
 
-    static func write(_ rows: [(Int64, [FeatureValue])], _ view: FeatureView, _ store: MemoryStore, event: Int64 = 1) async throws {
+    static func write(
+        _ rows: [(Int64, [FeatureValue])], _ view: FeatureView, _ store: any OnlineStore, event: Int64 = 1
+    )
+        async throws
+    {
         let lease = try #require(
             try await store.acquireLease("rows", owner: "test", duration: .seconds(60)))
         let session = try await store.openSession(lease)
@@ -213,7 +217,8 @@ struct TestCatalog: PipelineCatalogs, PipelineCatalog {
             let key = try #require(EntityKey([.integer(id)]))
             try batch.append(key, ttlMilliseconds: 3_600_000) { (bytes: inout [UInt8]) throws(RowCodecError) in
                 try encoder.encode(
-                    key: key, order: RowOrder(epoch: 1, eventTime: event, position: UInt64(event)), values: values[...], into: &bytes)
+                    key: key, order: RowOrder(epoch: 1, eventTime: event, position: UInt64(event)), values: values[...],
+                    into: &bytes)
             }
         }
         _ = try await session.write(

@@ -110,6 +110,33 @@ struct IdempotencyTableTests {
             #expect(table.count <= 20 && table.bytes >= 0)
         }
     }
+
+    @Test func whatAnotherProcessKnewIsReplayedAndWhatItLeftUndoneMayBeDoneAnew() {
+        let table = TableDriver(limits())
+        table.restore("done", 1, "answer", bytes: 6, at: start - .seconds(10))
+        table.restore("cut", 2, nil, bytes: 50, at: start - .seconds(5))
+        table.restore("done", 9, "other", bytes: 6, at: start)
+        #expect(table.begin("done", 1, at: start).word == "replay answer")
+        #expect(table.begin("cut", 3, at: start).word == "mismatch")
+        #expect(table.begin("cut", 2, at: start).word == "execute")
+        #expect(table.begin("cut", 2, at: start).word == "inFlight")
+        table.finish("cut", "now", bytes: 3, at: start)
+        #expect(table.begin("cut", 2, at: start).word == "replay now")
+        // Both leave by their age, and what never came again does, too.
+        table.restore("never", 4, nil, bytes: 0, at: start)
+        let later = start + .seconds(86_401)
+        #expect(table.begin("new", 1, at: later).word == "execute")
+        #expect(table.count == 1)
+    }
+
+    @Test func moreThanItHoldsIsNotTakenOver() {
+        let table = TableDriver(limits())
+        for number in 0..<9 { table.restore("k\(number)", 1, "a", bytes: 1, at: start) }
+        #expect(table.count == 4)
+        let narrow = TableDriver(limits())
+        for number in 0..<3 { narrow.restore("k\(number)", 1, "a", bytes: 60, at: start) }
+        #expect(narrow.count == 1)
+    }
 }
 
 /// Holds a table, which can't be copied into the macros of a test.
@@ -131,6 +158,10 @@ private final class TableDriver {
 
     func finish(_ key: String, _ answer: String?, bytes: Int, at now: ContinuousClock.Instant) {
         table.finish(key, answer, bytes: bytes, at: now)
+    }
+
+    func restore(_ key: String, _ fingerprint: Int, _ answer: String?, bytes: Int, at now: ContinuousClock.Instant) {
+        table.restore(key, fingerprint, answer, bytes: bytes, at: now)
     }
 }
 

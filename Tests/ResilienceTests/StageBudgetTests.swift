@@ -41,7 +41,8 @@ struct StageBudgetTests {
         #expect(budget.begin(0, at: start + .milliseconds(71)) == .skipped)
         #expect(budget.begin(1, at: start + .milliseconds(71)) != .skipped)
         var other = self.budget([.init(weight: 1, least: .milliseconds(20))])
-        #expect(length(other.begin(0, at: start + .milliseconds(70)), from: start + .milliseconds(70)) == .milliseconds(20))
+        #expect(
+            length(other.begin(0, at: start + .milliseconds(70)), from: start + .milliseconds(70)) == .milliseconds(20))
     }
 
     @Test func aStageBeginsOnceAndInOrder() {

@@ -40,23 +40,26 @@ struct GRPCFixture: Sendable {
     }
 
     static func context(
-        _ store: any OnlineStore, _ settings: ServerSettings = patient, tracer: Tracer = .none
+        _ store: any OnlineStore, _ settings: ServerSettings = patient, security: ListenerSecurity? = nil,
+        access: DataAccess = DataAccess(), tracer: Tracer = .none
     ) -> ServingContext {
         ServingContext(
             settings: settings, metrics: ServingMetrics(registry: MetricRegistry()), gate: StoreGate(),
             catalog: CatalogWatcher(store: store, project: "shop", interval: .seconds(60), logger: logger),
-            store: store, lane: nil, tracer: tracer, logger: logger)
+            store: store, lane: nil, security: security, access: access, tracer: tracer, logger: logger)
     }
 
     /// Serves for the duration of `body`, with the catalog read unless told otherwise, then stops gracefully.
     static func with(
         _ store: any OnlineStore, readsCatalog: Bool = true, _ change: (inout ServerSettings) -> Void = { _ in },
-        grpc: (inout GRPCSettings) -> Void = { _ in }, tracer: Tracer = .none,
+        grpc: (inout GRPCSettings) -> Void = { _ in }, security: ListenerSecurity? = nil,
+        access: DataAccess = DataAccess(), tracer: Tracer = .none,
+        transport transportSecurity: HTTP2ClientTransport.Posix.TransportSecurity = .plaintext,
         _ body: (GRPCFixture) async throws -> Void
     ) async throws {
         var server = patient
         change(&server)
-        let serving = context(store, server, tracer: tracer)
+        let serving = context(store, server, security: security, access: access, tracer: tracer)
         if readsCatalog { await serving.catalog.look() }
         var settings = GRPCSettings(server, address: NetworkAddress(host: "127.0.0.1", port: 0))
         grpc(&settings)
@@ -71,7 +74,7 @@ struct GRPCFixture: Sendable {
             }
             guard let address = await addresses.first(where: { _ in true }) else { return try await tasks.waitForAll() }
             let transport = try HTTP2ClientTransport.Posix(
-                target: .ipv4(address: "127.0.0.1", port: address.port), transportSecurity: .plaintext)
+                target: .ipv4(address: "127.0.0.1", port: address.port), transportSecurity: transportSecurity)
             try await withGRPCClient(transport: transport) { client in
                 try await body(
                     GRPCFixture(store: store, serving: serving, client: client, group: group, address: address))

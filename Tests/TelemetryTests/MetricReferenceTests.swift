@@ -52,6 +52,7 @@ import Testing
             registry.gauge(.admissionLimit), registry.gauge(.admissionInFlight), registry.gauge(.configGeneration),
             registry.gauge(.configWaitsForRestart), registry.gauge(.traceSpansWaiting),
             registry.gauge(.traceSampleRatio),
+            registry.gauge(.configWaitsForRestart), registry.gauge(.certificateExpiryTimestampSeconds, ["serve"]),
         ] {
             gauge.set(1)
         }
@@ -65,6 +66,7 @@ import Testing
             registry.counter(.adminRequests, ["/admin/v1/status", "ok"]),
             registry.counter(.traceSpansDropped, ["full"]), registry.counter(.traceSpansExported),
             registry.counter(.traceExports, ["ok"]),
+            registry.counter(.accessRefusals, ["http", "missing"]),
         ] {
             counter.add()
         }

@@ -11,6 +11,9 @@ build_needs=(
     "libsqlite3-dev=library:sqlite3"
     "liblz4-dev=library:liblz4"
     "libpq-dev=library:libpq"
+    "libxgboost-dev=library:xgboost"
+    "libopenblas-dev=library:openblas"
+    "libhnswlib-dev=file:/usr/include/hnswlib/hnswlib.h"
     "zlib1g-dev=library:zlib"
 )
 test_needs=(

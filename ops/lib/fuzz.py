@@ -112,6 +112,7 @@ def schemathesis(options, folder):
         servers.append(start(folder, redis, ", timeout: 5s", f"""admin:
   http: "127.0.0.1:{admin}"
   tokens: [{{name: fuzz, sha256: "env:TIDEMARK_FUZZ_TOKEN_SHA256", scopes: [admin]}}]
+  rate: {{reads: 1000000, changes: 1000000}}
 """))
         daemon = servers[-1]
         for name, url, headers in (
@@ -120,7 +121,8 @@ def schemathesis(options, folder):
             print(f"== {name}: {url}/openapi.json", flush=True)
             result = subprocess.run(
                 [str(binary), "run", f"{url}/openapi.json", *headers, "--max-examples", str(options.examples), "--seed", str(options.seed),
-                 "--generation-database", "none", "--no-color", "--continue-on-failure", *options.more], cwd=folder)
+                 # What a schema can't say: which names there are in the store, and what was asked before.
+                 "--exclude-checks", "positive_data_acceptance", "--generation-database", "none", "--no-color", "--continue-on-failure", *options.more], cwd=folder)
             good = good and result.returncode == 0
         code = daemon.stop()
         if code:

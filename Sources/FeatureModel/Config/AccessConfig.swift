@@ -21,7 +21,7 @@ package enum AccessScope: String, CaseIterable, Sendable {
 
 /// A bearer token of the serving daemon, known by its hash.
 package struct AccessTokenConfig: Hashable, Sendable {
-    /// Names whoever holds the token, in logs.
+    /// Names whoever holds the token.
     package let name: String
     package let sha256: TokenHash
     package let scopes: Set<AccessScope>
@@ -83,7 +83,7 @@ enum AccessShape {
     static let token = ObjectShape(
         name: "serve_token", summary: "A bearer token of the serving daemon, known by its hash.",
         fields: [
-            Field("name", .text(AdminShape.name), "Names whoever holds it, in logs.", required: true),
+            Field("name", .text(AdminShape.name), "Names whoever holds it.", required: true),
             Field(
                 "sha256", .text(AdminShape.hash),
                 "The SHA-256 of the token in 64 hex digits, or where it is kept: env:NAME or file:PATH.", required: true

@@ -8,6 +8,8 @@ package struct AdminConfig: Hashable, Sendable {
     package let tokens: [TokenConfig]
     /// The file of the audit log; `nil` for none.
     package let audit: String?
+    /// The file of idempotency keys; `nil` keeps them in memory alone.
+    package let state: String?
     /// How often a token may read, a minute.
     package let readsPerMinute: Int
     /// How often a token may change something, a minute.
@@ -19,7 +21,7 @@ package struct AdminConfig: Hashable, Sendable {
 
     /// A listener that nobody may use.
     package static let closed = AdminConfig(
-        http: address, hosts: [], tokens: [], audit: nil, readsPerMinute: 600, changesPerMinute: 60,
+        http: address, hosts: [], tokens: [], audit: nil, state: nil, readsPerMinute: 600, changesPerMinute: 60,
         failuresPerMinute: 10, tls: nil)
     /// Where it listens unless the config says otherwise.
     package static let address = NetworkAddress(host: "127.0.0.1", port: 6567)
@@ -102,6 +104,8 @@ extension AdminConfig {
         tokens = (node["tokens"]?.elements ?? []).compactMap { Self.token($0) }
         let audit = node["audit"]?.text ?? "admin-audit.jsonl"
         self.audit = audit == "off" ? nil : audit
+        let state = node["state"]?.text ?? "admin-state.db"
+        self.state = state == "off" ? nil : state
         readsPerMinute = rate?["reads"]?.integer.map(Int.init) ?? 600
         changesPerMinute = rate?["changes"]?.integer.map(Int.init) ?? 60
         failuresPerMinute = rate?["failures"]?.integer.map(Int.init) ?? 10
@@ -144,6 +148,10 @@ enum AdminShape {
             Field(
                 "audit", .text(path), "The file that every change is appended to, a JSON object a line; off for none.",
                 default: "admin-audit.jsonl"),
+            Field(
+                "state", .text(path),
+                "The file of idempotency keys and their answers, so that they outlive the daemon; off for none.",
+                default: "admin-state.db"),
             Field("rate", .object(rate), "How many requests a minute."),
             Field("tls", .object(ListenerTLSShape.tls), "Encrypts the listener, TLS 1.2 and later."),
         ])

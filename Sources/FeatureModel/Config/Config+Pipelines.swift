@@ -34,7 +34,9 @@ private struct PipelineCheck {
             switch filter.rule {
             case .notIn(let reference): list(reference, "\(path).not_in", into: &diagnostics)
             case .feature(let reference, let test):
-                guard let type = scalar(reference, of: pipeline.item, "\(path).feature", into: &diagnostics) else { break }
+                guard let type = scalar(reference, of: pipeline.item, "\(path).feature", into: &diagnostics) else {
+                    break
+                }
                 if !test.suits(type) {
                     report(
                         "\(path).feature", found: "a test that no \(type.rawValue) passes",
@@ -109,7 +111,8 @@ private struct PipelineCheck {
                 place("features"), full("features"), name, kind: "a service", among: catalog.services.map(\.name))
         }
         for reference in service.features {
-            guard let entity = catalog.view(reference.view)?.entity.name, entity != pipeline.user, entity != pipeline.item
+            guard let entity = catalog.view(reference.view)?.entity.name, entity != pipeline.user,
+                entity != pipeline.item
             else { continue }
             report(
                 "features", found: "\(reference.view):\(reference.feature) of \(entity) in \(name)",

@@ -17,6 +17,8 @@ package struct Config: Hashable, Sendable {
     package let pipelines: [PipelineConfig]
     /// The recall lists; `nil` where the file has no such section.
     package let recall: RecallConfig?
+    /// In the order of the file.
+    package let models: [ModelConfig]
     /// What stands in the file, with what must not be shown taken out.
     package let document: DocumentValue
     /// Keys that are there and that this release leaves alone.

@@ -104,11 +104,14 @@ extension ConfigReader {
             "at most max_k = \(pipeline.maximumK)", nil)
         require(
             pipeline.timeout <= serve.maximumTimeout, node["timeout"], "\(path).timeout", pipeline.timeout,
-            "at most serve.max_timeout = \(serve.maximumTimeout.mixedSpelling)", "no request may have more time than that")
+            "at most serve.max_timeout = \(serve.maximumTimeout.mixedSpelling)",
+            "no request may have more time than that")
         require(
-            pipeline.policy.maximumAge >= pipeline.policy.refresh, node["policy"]?["max_age"] ?? node["policy"]?["refresh"],
+            pipeline.policy.maximumAge >= pipeline.policy.refresh,
+            node["policy"]?["max_age"] ?? node["policy"]?["refresh"],
             "\(path).policy.max_age", pipeline.policy.maximumAge,
-            "at least refresh = \(pipeline.policy.refresh.mixedSpelling)", "it would be too old before it is looked at again")
+            "at least refresh = \(pipeline.policy.refresh.mixedSpelling)",
+            "it would be too old before it is looked at again")
     }
 
     private mutating func checkLadder(_ node: YAMLNode, _ path: String) {

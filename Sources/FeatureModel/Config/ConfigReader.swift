@@ -62,6 +62,7 @@ struct ConfigReader {
         var admin: AdminConfig?
         if let node = root["admin"] { admin = AdminConfig(node, into: &diagnostics) }
         let recall = recall(root["recall"], sources: sources)
+        let models = models(root["models"], sources: sources.map(\.name))
         guard let project = root["project"]?.text, let store, isFeast ? feast != nil : !sources.isEmpty else {
             return nil
         }
@@ -69,7 +70,7 @@ struct ConfigReader {
             file: file, project: project, schemas: root["schemas"]?.text ?? "schemas/\(project)", onlineStore: store,
             sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"], feast: feast),
             telemetry: Self.telemetry(root["telemetry"]), admin: admin,
-            pipelines: Self.pipelines(root["pipelines"]), recall: recall,
+            pipelines: Self.pipelines(root["pipelines"]), recall: recall, models: models,
             document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
             uninterpreted: Self.uninterpreted(root),
             sourcesLine: root["sources"]?.place.line ?? 1)

@@ -23,7 +23,7 @@ extension ConfigShape {
                 "ladder", .list(.word(PipelineConfig.Rung.allCases.map(\.rawValue)), count: 1...4),
                 "What is tried, in order. popularity is always last and can be left out.",
                 default: "[ranking, recall, last_good, popularity]"),
-            Field("fallback", .text(.name), "The list of the last rung.", required: true),
+            Field("fallback", .text(.key), "The list of the last rung.", required: true),
             Field("last_good", .object(lastGood), "The answers kept for the rung last_good."),
             Field("policy", .object(policy), "What is known of items' policy filters without the store."),
         ])
@@ -31,7 +31,7 @@ extension ConfigShape {
     private static let recallSource = ObjectShape(
         name: "recall source", summary: "Where candidates come from.",
         fields: [
-            Field("list", .text(.name), "A list of recall.lists.", required: true),
+            Field("list", .text(.key), "A list of recall.lists.", required: true),
             Field(
                 "seeds", .text(reference),
                 "The user's feature that holds the items to start from, the latest first: view:feature."),

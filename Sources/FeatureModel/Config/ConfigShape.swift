@@ -1,7 +1,7 @@
 /// The declaration of `tidemark.yaml`.
 enum ConfigShape {
     /// Top-level keys that are recognised, and not interpreted in this release.
-    static let uninterpreted = ["resilience", "models"]
+    static let uninterpreted = ["resilience"]
 
     static let root = makeRoot(needsStore: true)
     /// The same beside `serve.feast`, where rows and definitions are Feast's.
@@ -24,6 +24,7 @@ enum ConfigShape {
                 Field("recall", .object(recall), "Lists of items that recommendations are recalled from."),
                 Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
                 Field("pipelines", pipelines, "From recall to an answer, by the name that requests give."),
+                Field("models", models, "The models that rank, by name."),
             ]
                 + uninterpreted.map {
                     Field($0, .anyMapping, "Accepted and not interpreted in this release.")

@@ -2,9 +2,9 @@ import FeatureModel
 
 /// The layout of `data.bin`, format 1, little-endian.
 ///
-/// A head of 72 bytes: `TMRECALL`, then u32 each: format, kind, key type, dimension; then u64 each: items, bytes of ids,
-/// segments, bytes of segment names, rows, entries. Behind it, without gaps: ids (i64 each, or u32 starts and bytes),
-/// segment names (u32 starts and bytes), row starts (u32), entries' items (u32), entries' scores (f32), vectors (f32).
+/// A head of 72 bytes: `TMRECALL`, then u32 each: format, kind, key type, 0; then u64 each: items, bytes of ids, segments,
+/// bytes of segment names, rows, entries. Behind it, without gaps: ids (i64 each, or u32 starts and bytes), segment names
+/// (u32 starts and bytes), row starts (u32), entries' items (u32), entries' scores (f32).
 /// The head tells the length of everything: a file of another length is refused before anything is made of it.
 extension RecallArtifact {
     static let format: UInt32 = 1
@@ -28,7 +28,7 @@ extension RecallArtifact {
         }
         var writer = ByteWriter()
         writer.append(Self.magic)
-        writer.append([Self.format, kind.code, keyType, UInt32(clamping: dimension)])
+        writer.append([Self.format, kind.code, keyType, 0])
         let counts = [ids.count, idBytes.count, segments.count, names.count, rowCount, items.count]
         writer.append(counts.map { UInt64($0) })
         writer.append(numbers)
@@ -39,7 +39,6 @@ extension RecallArtifact {
         writer.append(starts)
         writer.append(items)
         writer.append(scores.map(\.bitPattern))
-        writer.append(vectors.map(\.bitPattern))
         return writer.bytes
     }
 
@@ -54,10 +53,10 @@ extension RecallArtifact {
             throw RecallError(
                 .incompatible, "the list is of another format", detail: "expected \(Self.format), found \(words[0])")
         }
-        guard let kind = RecallKind(code: words[1]), words[2] <= 2 else {
+        guard let kind = RecallKind(code: words[1]), words[2] <= 2, words[3] == 0 else {
             throw RecallError(.incompatible, "the list is of an unknown kind")
         }
-        let head = Head(keyType: words[2], dimension: UInt64(words[3]), counts: reader.take(6))
+        let head = Head(keyType: words[2], counts: reader.take(6))
         guard head.length == UInt64(bytes.count) else {
             throw RecallError(.damaged, "the file has another length than its head says")
         }
@@ -69,8 +68,6 @@ extension RecallArtifact {
         starts = reader.take(head.count(4) + 1)
         items = reader.take(head.count(5))
         scores = (reader.take(head.count(5)) as [UInt32]).map { Float(bitPattern: $0) }
-        dimension = Int(head.dimension)
-        vectors = (reader.take(head.count(0) * dimension) as [UInt32]).map { Float(bitPattern: $0) }
         if let fault { throw RecallError(.damaged, "the list contradicts itself", detail: fault) }
     }
 
@@ -96,7 +93,6 @@ extension RecallArtifact {
     /// What the head says.
     private struct Head {
         let keyType: UInt32
-        let dimension: UInt64
         let counts: [UInt64]
 
         func count(_ index: Int) -> Int { Int(counts[index]) }
@@ -123,8 +119,6 @@ extension RecallArtifact {
             add(counts[4], 4)
             add(1, 4)
             add(counts[5], 8)
-            guard counts[0] < 1 << 32 else { return nil }
-            add(counts[0] * dimension, 4)
             return total
         }
     }

@@ -3,7 +3,7 @@ package import FeatureModel
 /// What a list is made of, as arrays: the contents of `data.bin`.
 ///
 /// Rows of scored items lie one behind the other in `items` and `scores`, best first. A list of the best has a row for the
-/// whole and one for each segment; a list of co-occurring items has a row for each item; vectors have no rows.
+/// whole and one for each segment; a list of neighbours has a row for each item.
 package struct RecallArtifact: Sendable, Hashable {
     package var kind: RecallKind
     package var ids: ItemIDs
@@ -14,10 +14,6 @@ package struct RecallArtifact: Sendable, Hashable {
     /// Indexes into `ids`.
     package var items: [UInt32] = []
     package var scores: [Float] = []
-    /// How many numbers a vector has; 0 where there are none.
-    package var dimension = 0
-    /// Of length 1 each (or 0), one an item.
-    package var vectors: [Float] = []
 
     package init(kind: RecallKind, ids: ItemIDs) {
         self.kind = kind
@@ -33,12 +29,7 @@ package struct RecallArtifact: Sendable, Hashable {
     /// What contradicts itself in it, if anything. All indexes that lookups use are checked here.
     var fault: String? {
         if let fault = ids.fault { return fault }
-        let expectedRows: Int
-        switch kind {
-        case .popularity, .trending, .newest: expectedRows = 1 + segments.count
-        case .coOccurrence: expectedRows = ids.count
-        case .vectors: expectedRows = 0
-        }
+        let expectedRows = kind.hasNeighbours ? ids.count : 1 + segments.count
         guard rowCount == expectedRows else { return "\(rowCount) rows where \(expectedRows) are expected" }
         guard starts[0] == 0, Int(starts[rowCount]) == items.count, scores.count == items.count else {
             return "rows have no ends"
@@ -46,16 +37,8 @@ package struct RecallArtifact: Sendable, Hashable {
         for index in starts.indices.dropFirst() where starts[index - 1] > starts[index] { return "rows have no ends" }
         for item in items where Int(item) >= ids.count { return "an item is out of range" }
         for score in scores where !score.isFinite { return "a score is not finite" }
-        for index in segments.indices.dropFirst() where segments[index - 1].utf8.elementsEqual(segments[index].utf8) {
-            return "a segment is there twice"
-        }
-        return vectorFault
-    }
-
-    private var vectorFault: String? {
-        guard kind == .vectors else { return dimension == 0 && vectors.isEmpty ? nil : "vectors where none belong" }
-        guard dimension > 0, vectors.count == ids.count * dimension else { return "vectors of another number" }
-        for number in vectors where !number.isFinite { return "a vector is not finite" }
+        guard !kind.hasNeighbours || segments.isEmpty else { return "segments where none belong" }
+        guard Set(segments).count == segments.count else { return "a segment is there twice" }
         return nil
     }
 }

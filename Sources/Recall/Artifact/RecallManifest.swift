@@ -13,6 +13,8 @@ package struct RecallManifest: Sendable, Hashable, Codable {
     package var newestEvent: Int64
     /// Events after this were left out; `nil` for none.
     package var until: Int64?
+    /// How long the build took until it began to write.
+    package var seconds: Double
     package var counts: RecallCounts
     /// The length of `data.bin`.
     package var bytes: Int64
@@ -23,7 +25,7 @@ package struct RecallManifest: Sendable, Hashable, Codable {
     static let maximumBytes = 64 << 10
 
     enum CodingKeys: String, CodingKey {
-        case format, list, kind, version, until, counts, bytes, sha256
+        case format, list, kind, version, until, seconds, counts, bytes, sha256
         case builtAt = "built_at"
         case newestEvent = "newest_event"
     }
@@ -51,7 +53,7 @@ package struct RecallManifest: Sendable, Hashable, Codable {
 
     init(
         list: String, kind: RecallKind, version: UInt64, builtAt: Int64, newestEvent: Int64, until: Int64?,
-        counts: RecallCounts, bytes: Int64, sha256: String
+        seconds: Double, counts: RecallCounts, bytes: Int64, sha256: String
     ) {
         self.list = list
         self.kind = kind
@@ -59,6 +61,7 @@ package struct RecallManifest: Sendable, Hashable, Codable {
         self.builtAt = builtAt
         self.newestEvent = newestEvent
         self.until = until
+        self.seconds = seconds
         self.counts = counts
         self.bytes = bytes
         self.sha256 = sha256

@@ -69,7 +69,7 @@ extension RecallArtifact {
     }
 
     /// Neighbours: only items that have some, or are one, are in it. `rows` has a row for each number.
-    init(neighbours: ScoredRows, _ numbers: IDNumbers, _ type: EntityKeyType) {
+    init(neighbours: ScoredRows, kind: RecallKind, _ numbers: IDNumbers, _ type: EntityKeyType) {
         var used = [Bool](repeating: false, count: numbers.count)
         for (number, row) in neighbours.rows.enumerated() where !row.isEmpty {
             used[number] = true
@@ -79,7 +79,7 @@ extension RecallArtifact {
         let kept = order.filter { used[Int($0)] }
         var places = [UInt32](repeating: 0, count: numbers.count)
         for (place, number) in kept.enumerated() { places[Int(number)] = UInt32(clamping: place) }
-        self.init(kind: .coOccurrence, ids: ItemIDs(kept.map { numbers.ids[Int($0)] }, type))
+        self.init(kind: kind, ids: ItemIDs(kept.map { numbers.ids[Int($0)] }, type))
         for number in kept { append(neighbours.rows[Int(number)], places) }
     }
 

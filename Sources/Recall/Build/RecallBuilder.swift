@@ -38,9 +38,10 @@ package struct RecallBuilder: Sendable {
         let draft = try await draft(name, until: until, progress: progress)
         progress(RecallProgress(list: name, stage: .writing, done: 0, total: nil))
         let builtAt = now()
+        let seconds = (ContinuousClock.now - started).inSeconds
         let manifest = try folder.publish(
             draft.artifact, lock: lock, keep: config.keep, limit: config.maximumBytes,
-            manifest: { draft.manifest(version: $0, builtAt: builtAt, bytes: $1, sha256: $2) }, at: step)
+            manifest: { draft.manifest(version: $0, builtAt: builtAt, seconds: seconds, bytes: $1, sha256: $2) }, at: step)
         return RecallBuildReport(manifest: manifest, seconds: (ContinuousClock.now - started).inSeconds)
     }
 
@@ -50,7 +51,7 @@ package struct RecallBuilder: Sendable {
     ) async throws -> RecallList {
         let draft = try await draft(name, until: until, progress: progress)
         return RecallList(
-            draft.artifact, draft.manifest(version: 0, builtAt: now(), bytes: 0, sha256: ""))
+            draft.artifact, draft.manifest(version: 0, builtAt: now(), seconds: 0, bytes: 0, sha256: ""))
     }
 
     private func list(_ name: String) throws(RecallError) -> RecallListConfig {
@@ -68,7 +69,7 @@ package struct RecallBuilder: Sendable {
         let (newest, rows) = try await scan.newest(until: until) {
             progress(RecallProgress(list: name, stage: .looking, done: $0, total: nil))
         }
-        var draft = RecallDraft(list: list, itemType: scan.itemKey.type, newest: newest ?? 0, until: until)
+        var draft = RecallDraft(list: list, itemType: scan.itemKey.type, newest: newest ?? now(), until: until)
         guard newest != nil || list.time == nil else { throw Self.empty(list, rows) }
         draft.maximumBytes = config.maximumBytes
         draft.rowEstimate = rows > 0 ? rows : nil
@@ -96,13 +97,15 @@ package struct RecallProgress: Sendable {
         /// Looks for the newest event.
         case looking
         case reading
+        /// Rounds of alternating least squares.
+        case factorizing
         case computing
         case writing
     }
 
     package let list: String
     package let stage: Stage
-    /// Rows, or items where it computes.
+    /// Rows; rounds where it factorizes, items where it computes.
     package let done: Int64
     package let total: Int64?
 }

@@ -21,14 +21,16 @@ struct RecallDraft {
         artifact = RecallArtifact(kind: list.kind, ids: ItemIDs([], itemType))
     }
 
-    func manifest(version: UInt64, builtAt: Int64, bytes: Int64, sha256: String) -> RecallManifest {
+    func manifest(
+        version: UInt64, builtAt: Int64, seconds: Double, bytes: Int64, sha256: String
+    ) -> RecallManifest {
         var counts = counts
         counts.items = artifact.ids.count
         counts.segments = artifact.segments.count
         counts.entries = artifact.items.count
         return RecallManifest(
             list: list.name, kind: list.kind, version: version, builtAt: builtAt, newestEvent: newest, until: until,
-            counts: counts, bytes: bytes, sha256: sha256)
+            seconds: seconds, counts: counts, bytes: bytes, sha256: sha256)
     }
 
     /// Whether an event counts: events that came while the query was read are for the next build.
@@ -144,10 +146,60 @@ struct RecallDraft {
             draft.report(.computing, Int64(done), of: Int64(total))
         }
         counts.pairsLeftOut = left
-        artifact = RecallArtifact(neighbours: rows, numbers, itemType)
+        artifact = RecallArtifact(neighbours: rows, kind: list.kind, numbers, itemType)
     }
 
+    /// Neighbours by vectors: those of a column, or factorized ones.
     mutating func findVectors(_ scan: EventScan) async throws {
-        throw RecallError(.misconfigured, "vectors can't be built", detail: "list \(list.name)")
+        var numbers = IDNumbers(keepsIDs: true)
+        let vectors =
+            list.vectors.column == nil
+            ? try await factorized(scan, &numbers) : try await given(scan, &numbers)
+        let rank = numbers.ascending().rank
+        var rows = ScoredRows()
+        var entries = 0
+        let draft = self
+        try NearestItems(vectors, dimension: list.vectors.dimension).each(limit: list.size, rank: rank) {
+            item, nearest in
+            entries += nearest.count
+            guard entries <= draft.maximumBytes / 8 else {
+                throw RecallError(
+                    .tooLarge, "the items have too many neighbours",
+                    detail: "list \(draft.list.name): more than fit into recall.max_bytes; lower size")
+            }
+            rows.rows.append(nearest.map { (number: $0.item, score: $0.score) })
+            if item % 1_024 == 0 { draft.report(.computing, Int64(item), of: Int64(numbers.count)) }
+        }
+        artifact = RecallArtifact(neighbours: rows, kind: list.kind, numbers, itemType)
+    }
+
+    private mutating func factorized(_ scan: EventScan, _ numbers: inout IDNumbers) async throws -> [Float] {
+        let log = try await meetings(scan, &numbers)
+        let (newest, halfLife) = (newest, list.halfLife)
+        let users = SparseRows(log) { RankedScores.decay(age: newest - $0, halfLife: halfLife) }
+        let draft = self
+        return try Factorization(list.vectors).itemVectors(users, itemCount: numbers.count) { done, total in
+            draft.progress(
+                RecallProgress(
+                    list: draft.list.name, stage: .factorizing, done: Int64(done), total: Int64(total)))
+        }
+    }
+
+    /// The vectors of the query's column; the last row of an item counts.
+    private mutating func given(_ scan: EventScan, _ numbers: inout IDNumbers) async throws -> [Float] {
+        var items = numbers
+        var vectors: [Float] = []
+        let draft = self
+        let dimension = list.vectors.dimension
+        try await read(scan, EventScan.Wanted(vector: true)) { event in
+            let number = Int(try draft.number(event.item, &items))
+            if number * dimension == vectors.count {
+                vectors += event.vector
+            } else {
+                vectors.replaceSubrange(number * dimension..<(number + 1) * dimension, with: event.vector)
+            }
+        }
+        numbers = items
+        return vectors
     }
 }

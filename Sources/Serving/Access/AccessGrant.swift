@@ -49,6 +49,7 @@ package enum AccessRefusal: Error, Sendable, Hashable {
     /// Labels of the metric.
     static let reasons = ["missing", "invalid", "expired", "scope", "project"]
 
+    /// The label of the metric.
     package var reason: String { Self.reasons[index] }
 
     var index: Int {

@@ -12,10 +12,8 @@ package final class AccessPolicy: Sendable {
     private let jwt: JWTVerifier?
     private let project: String
 
-    /// - Parameters:
-    ///   - project: What this daemon serves.
-    ///   - resolve: Gives the text of a secret, by where it is kept and what it is for; what it throws is thrown.
-    /// - Throws: `AdminSettingsError` where a secret is no hash.
+    /// `project` is what this daemon serves. `resolve` gives the text of a secret, by where it is kept and what it is for; what it
+    /// throws is thrown, and `AdminSettingsError` where a secret is no hash.
     package init(
         _ config: AccessConfig, project: String, jwt: JWTVerifier?, resolve: (Secret, String) throws -> String
     ) throws {

@@ -109,7 +109,7 @@ package struct AccessCache {
     }
 
     /// Compares bytes of one length; reads all of them, whatever it finds.
-    static func isSame(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    package static func isSame(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
         guard left.count == right.count else { return false }
         var difference: UInt8 = 0
         for index in 0..<left.count { unsafe difference |= left[index] ^ right[index] }

@@ -17,8 +17,7 @@ package struct JWTVerifier: Sendable {
     private let config: JWTConfig
     private let keys: [Key]
 
-    /// - Parameter text: What `config.keys` holds.
-    /// - Throws: `AccessKeyError` for what isn't public keys that fit the algorithms.
+    /// `text` is what the file `config.keys` holds. Throws `AccessKeyError` for what isn't public keys that fit the algorithms.
     package init(_ config: JWTConfig, text: [UInt8]) async throws {
         self.config = config
         let isPEM = text.starts(with: "-----BEGIN".utf8)

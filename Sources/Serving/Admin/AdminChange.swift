@@ -76,43 +76,52 @@ final class AdminChanges: Sendable {
         let key: String
     }
 
-    private struct Answer: Sendable {
-        let status: HTTPResponse.Status
-        let contentType: String
-        let body: [UInt8]
-        var headers: HTTPFields = [:]
-
-        var response: Response {
-            var response = AdminJSON.response(status, body, contentType: contentType)
-            response.headers.append(contentsOf: headers)
-            return response
-        }
-    }
-
-    private typealias Table = IdempotencyTable<Key, [UInt8], Answer>
+    private typealias Table = IdempotencyTable<Key, [UInt8], AdminAnswer>
 
     private let table = Mutex(Table())
     private let audit: AuditLog
+    private let journal: AnswerJournal?
     /// Microseconds since 1970.
     private let wall: @Sendable () -> Int64
 
-    init(audit: AuditLog, wall: @escaping @Sendable () -> Int64) {
+    /// Without a journal keys are forgotten when the process ends.
+    init(audit: AuditLog, journal: AnswerJournal?, wall: @escaping @Sendable () -> Int64) {
         self.audit = audit
+        self.journal = journal
         self.wall = wall
     }
 
+    /// Takes the keys of the journal into memory, before the first request.
+    func recover() async throws {
+        guard let journal else { return }
+        let (wall, now) = (wall(), ContinuousClock.now)
+        for entry in try await journal.recover(now: wall) {
+            let age = Duration.microseconds(max(0, wall - entry.at))
+            table.withLock {
+                $0.restore(
+                    Key(principal: entry.principal, key: entry.key), entry.fingerprint, entry.answer,
+                    bytes: (entry.answer?.body.count ?? 0) + 512, at: now - age)
+            }
+        }
+    }
+
     /// Answers a request that changes something. `action` is its name in the audit log, `parameter` that of the path's part it is
-    /// done to, if there is one.
+    /// done to, if there is one. Without `needsKey` a request may lack its Idempotency-Key.
     func respond(
-        to request: Request, _ context: AdminContext, action: String, parameter: String?, _ work: Work
+        to request: Request, _ context: AdminContext, action: String, parameter: String?, needsKey: Bool = true,
+        _ work: Work
     ) async throws -> Response {
         let principal = try context.authenticated()
-        let key = Key(principal: principal.name, key: try Self.key(request.headers[values: .idempotencyKey]))
+        let fields = request.headers[values: .idempotencyKey]
+        // Without a key, where one may be missing, each request is one of its own.
+        let word = fields.isEmpty && !needsKey ? " \(Self.nonce())" : try Self.key(fields)
+        let key = Key(principal: principal.name, key: word)
         let body = try await AdminBody.collect(request)
         let change = try AdminChangeRequest(body, context)
         let target = try parameter.map { name throws(AdminProblem) in try context.name(name) } ?? ""
         try await prepareAudit(context)
-        switch table.withLock({ $0.begin(key, Self.fingerprint(request, body), at: .now) }) {
+        let fingerprint = Self.fingerprint(request, body)
+        switch table.withLock({ $0.begin(key, fingerprint, at: .now) }) {
         case .execute: break
         case .replay(let answer):
             var response = answer.response
@@ -126,12 +135,34 @@ final class AdminChanges: Sendable {
                 "this Idempotency-Key came with another request before")
         case .full: throw Self.busy("too many changes are remembered; try again later", .serviceUnavailable)
         }
+        try await begin(key, fingerprint, context)
         let subject = Subject(context: context, principal: principal, action: action, target: target)
         let (answer, isFinal) = await execute(change, subject, work)
         table.withLock {
             $0.finish(key, isFinal ? answer : nil, bytes: answer.body.count + 512, at: .now)
         }
+        do {
+            try await journal?.finish(key.principal, key.key, isFinal ? answer : nil)
+        } catch {
+            // In memory it is known; behind a restart the same request is carried out anew, which changes nothing more.
+            context.logger.error(
+                "the answer to an admin change is not in its file", metadata: ["error": "\(error)"])
+        }
         return answer.response
+    }
+
+    /// Nothing is changed under a key that can't be written down.
+    private func begin(_ key: Key, _ fingerprint: [UInt8], _ context: AdminContext) async throws(AdminProblem) {
+        do {
+            try await journal?.begin(key.principal, key.key, fingerprint, now: wall())
+        } catch {
+            table.withLock { $0.finish(key, nil, bytes: 0, at: .now) }
+            context.logger.error(
+                "the file of idempotency keys can't be written: changes are refused", metadata: ["error": "\(error)"])
+            throw Self.busy(
+                "the file of idempotency keys can't be written, so nothing is changed; the log says why",
+                .serviceUnavailable)
+        }
     }
 
     private struct Subject: Sendable {
@@ -144,7 +175,7 @@ final class AdminChanges: Sendable {
     /// Carries it out and records it. The answer is final unless the request never got as far as a change.
     private func execute(
         _ change: AdminChangeRequest, _ subject: Subject, _ work: Work
-    ) async -> (answer: Answer, isFinal: Bool) {
+    ) async -> (answer: AdminAnswer, isFinal: Bool) {
         let result: Result<AdminChange, any Error>
         do {
             result = .success(try await work(change))
@@ -154,13 +185,15 @@ final class AdminChanges: Sendable {
         switch result {
         case .success(let done):
             await record(subject, done.before, done.after, .done, status: 200, error: nil)
-            return (Answer(status: .ok, contentType: "application/json", body: AdminJSON.encode(done.answer)), true)
+            return (
+                AdminAnswer(status: .ok, contentType: "application/json", body: AdminJSON.encode(done.answer)), true
+            )
         case .failure(let error):
             let problem = AdminProblem(error)
             if problem.status.kind == .serverError {
                 subject.context.logger.error("an admin request failed", metadata: ["error": "\(error)"])
             }
-            let answer = Answer(
+            let answer = AdminAnswer(
                 status: problem.status, contentType: "application/problem+json",
                 body: problem.body(requestID: subject.context.requestID), headers: problem.headers)
             if problem.status == .badRequest { return (answer, false) }
@@ -228,6 +261,12 @@ final class AdminChanges: Sendable {
                 "an Idempotency-Key is one word of 1 to 255 printable ASCII characters, in quotes or without")
         }
         return String(key)
+    }
+
+    /// No client's key: those have no blank.
+    private static func nonce() -> UInt64 {
+        var generator = SystemRandomNumberGenerator()
+        return generator.next()
     }
 
     private static func fingerprint(_ request: Request, _ body: [UInt8]) -> [UInt8] {

@@ -6,6 +6,7 @@ import HummingbirdCore
 package import Logging
 import NIOCore
 package import OnlineStore
+package import Ranking
 import ServiceLifecycle
 package import Telemetry
 
@@ -20,10 +21,12 @@ package struct AdminSources: Sendable {
     package var breakers: (any BreakerPanel)?
     package var limits: (any LimitPanel)?
     package var config: (any ConfigPanel)?
+    package var models: ModelRegistry?
 
     package init(
         project: String, store: any OnlineStore, owner: String, wall: @escaping @Sendable () -> Int64,
-        breakers: (any BreakerPanel)? = nil, limits: (any LimitPanel)? = nil, config: (any ConfigPanel)? = nil
+        breakers: (any BreakerPanel)? = nil, limits: (any LimitPanel)? = nil, config: (any ConfigPanel)? = nil,
+        models: ModelRegistry? = nil
     ) {
         self.project = project
         self.store = store
@@ -32,6 +35,7 @@ package struct AdminSources: Sendable {
         self.breakers = breakers
         self.limits = limits
         self.config = config
+        self.models = models
     }
 }
 
@@ -42,15 +46,19 @@ package final class AdminListener: Service {
     private let address: NetworkAddress
     private let access: AdminAccess
     private let audit: AuditLog
+    private let changes: AdminChanges
+    /// Every route: method and path.
+    package let routes: [String]
     private let responder: RouterResponder<AdminContext>
     private let security: ListenerSecurity?
     private let logger: Logger
     private let onListening: @Sendable (NetworkAddress) -> Void
 
     /// Port 0 of `address` takes a free one. `audit` is the path of the audit file; `nil` keeps the log in memory alone.
-    /// `onListening` is called once, when it listens.
+    /// `state` is that of the file of idempotency keys; `nil` forgets them at the end. `onListening` is called once, when it
+    /// listens.
     package init(
-        address: NetworkAddress, access: AdminAccess, audit: String?, sources: AdminSources,
+        address: NetworkAddress, access: AdminAccess, audit: String?, state: String? = nil, sources: AdminSources,
         registry: MetricRegistry, security: ListenerSecurity? = nil, logger: Logger,
         onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
     ) {
@@ -64,10 +72,10 @@ package final class AdminListener: Service {
         router.add(middleware: AdminEnvelope(registry: registry, logger: logger))
         router.add(middleware: AdminHostGuard(access: access))
         router.add(middleware: AdminAuthentication(access: access))
-        let routes = AdminRoutes(
-            sources: sources, access: access, changes: AdminChanges(audit: self.audit, wall: sources.wall),
-            audit: self.audit)
-        routes.add(to: router)
+        changes = AdminChanges(
+            audit: self.audit, journal: state.map { AnswerJournal(path: $0) }, wall: sources.wall)
+        AdminRoutes(sources: sources, access: access, changes: changes, audit: self.audit).add(to: router)
+        routes = router.routes.map { "\($0.method.rawValue) \($0.path)" }
         responder = router.buildResponder()
     }
 
@@ -75,6 +83,13 @@ package final class AdminListener: Service {
         await audit.recover()
         if let failure = audit.failure {
             logger.error("the audit log can't be written: changes are refused", metadata: ["error": "\(failure)"])
+        }
+        do {
+            try await changes.recover()
+        } catch {
+            logger.error(
+                "the file of idempotency keys can't be read: changes are refused while it can't be written",
+                metadata: ["error": "\(error)"])
         }
         if access.settings.tokens.isEmpty {
             logger.notice("the admin listener has no tokens and refuses everything; `tidemark admin token` makes one")

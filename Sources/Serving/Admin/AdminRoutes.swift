@@ -18,6 +18,9 @@ struct AdminRoutes: Sendable {
         func group(_ scope: AdminScope, _ kind: RouteClass) -> RouterGroup<AdminContext> {
             root.group().add(middleware: AdminPermit(access: access, scope: scope, kind: kind))
         }
+        router.group().add(middleware: AdminPermit(access: access, scope: .read, kind: .read))
+            .get("/openapi.json") { _, _ in AdminJSON.response(.ok, Array(AdminOpenAPI.document.utf8)) }
+        addRefusals(to: router)
         let views = AdminViews(sources)
         addReads(group(.read, .read), views)
         addViewChanges(group(.operate, .change), group(.admin, .change), views)
@@ -26,9 +29,36 @@ struct AdminRoutes: Sendable {
             group(.read, .read).get("/limits") { _, _ in Self.answer(Self.document(panel.limits())) }
         }
         if let panel = sources.config { addConfig(panel, group(.admin, .read), group(.admin, .change)) }
+        if let registry = sources.models {
+            let models = AdminModels(registry: registry)
+            addModels(models, group(.read, .read), group(.operate, .change))
+            let repository = router.group("/v2/repository")
+            repository.group().add(middleware: AdminPermit(access: access, scope: .read, kind: .read))
+                .post("/index") { _, _ in Self.answer(await models.index()) }
+            let load = repository.group().add(middleware: AdminPermit(access: access, scope: .operate, kind: .change))
+            // Clients of that protocol know no Idempotency-Key, and loading twice is loading once.
+            change(load, .post, "/models/{name}/load", "models.reload", "name", needsKey: false) { change in
+                try await models.reload(change.context.name("name"), version: nil)
+            }
+        }
         group(.admin, .read).get("/audit") { [audit] request, _ in
             let limit = try Self.limit(request.uri.queryParameters.get("limit"))
             return Self.answer(["entries": .list(audit.newest(limit)), "failure": .optional(audit.failure)])
+        }
+    }
+
+    /// Answers the methods that a path doesn't have with 405 and those that it has.
+    private func addRefusals(to router: Router<AdminContext>) {
+        let all: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options, .trace]
+        for (path, methods) in AdminOpenAPI.methods {
+            let allowed = methods.map(\.rawValue).sorted().joined(separator: ", ")
+            for method in all where !methods.contains(method) {
+                router.on(RouterPath(path), method: method) { _, _ -> Response in
+                    var problem = AdminProblem(.methodNotAllowed, "Method not allowed", "this route allows \(allowed)")
+                    problem.headers[.allow] = allowed
+                    throw problem
+                }
+            }
         }
     }
 
@@ -67,6 +97,10 @@ struct AdminRoutes: Sendable {
                 return try await views.setPaused(change.context.name("view"), isPaused)
             }
         }
+        change(operate, .post, "/sync/{view}:run", "sync.run", "view") { change in
+            try change.allow([])
+            return try await views.requestRun(change.context.name("view"))
+        }
         change(admin, .put, "/watermarks/{view}", "watermarks.set", "view") { change in
             try change.allow(["watermark"])
             guard let watermark = try change.text("watermark") else { throw change.missing("watermark") }
@@ -91,6 +125,20 @@ struct AdminRoutes: Sendable {
         change(operate, .post, "/breakers/{name}:reset", "breakers.reset", "name") { change in
             try change.allow([])
             return try Self.set(panel, change, nil)
+        }
+    }
+
+    private func addModels(
+        _ models: AdminModels, _ read: RouterGroup<AdminContext>, _ operate: RouterGroup<AdminContext>
+    ) {
+        read.get("/models") { _, _ in Self.answer(await models.list()) }
+        change(operate, .post, "/models/{name}:reload", "models.reload", "name") { change in
+            try change.allow(["version"])
+            return try await models.reload(change.context.name("name"), version: change.text("version"))
+        }
+        change(operate, .post, "/models/{name}:rollback", "models.rollback", "name") { change in
+            try change.allow([])
+            return try await models.rollback(change.context.name("name"))
         }
     }
 
@@ -132,11 +180,11 @@ struct AdminRoutes: Sendable {
 
     private func change(
         _ group: RouterGroup<AdminContext>, _ method: HTTPRequest.Method, _ path: RouterPath, _ action: String,
-        _ parameter: String?,
-        _ work: @escaping AdminChanges.Work
+        _ parameter: String?, needsKey: Bool = true, _ work: @escaping AdminChanges.Work
     ) {
         group.on(path, method: method) { [changes] request, context in
-            try await changes.respond(to: request, context, action: action, parameter: parameter, work)
+            try await changes.respond(
+                to: request, context, action: action, parameter: parameter, needsKey: needsKey, work)
         }
     }
 

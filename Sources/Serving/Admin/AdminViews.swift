@@ -7,11 +7,16 @@ struct AdminViews: Sendable {
     private let store: any OnlineStore
     private let catalog: CatalogStore
     private let views: ViewOperator
+    private let requests: RunRequests
+    /// Microseconds since 1970.
+    private let wall: @Sendable () -> Int64
 
     init(_ sources: AdminSources) {
         project = sources.project
         store = sources.store
         catalog = CatalogStore(sources.store)
+        requests = RunRequests(sources.store)
+        wall = sources.wall
         views = ViewOperator(
             project: sources.project, store: sources.store, owner: sources.owner, now: sources.wall)
     }
@@ -122,6 +127,17 @@ struct AdminViews: Sendable {
         return AdminChange(
             before: ["paused": .flag(before)], after: ["paused": .flag(isPaused)],
             answer: ["view": .text(view), "paused": .flag(isPaused)])
+    }
+
+    /// Asks the sync service for a run ahead of the view's turn, and doesn't wait for it.
+    func requestRun(_ view: String) async throws -> AdminChange {
+        _ = try await views.versions(of: view)
+        let before = try await requests.stamp(of: view).flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
+        let now = wall()
+        try await requests.add([view], at: now)
+        return AdminChange(
+            before: ["requested_at": .time(before)], after: ["requested_at": .time(now)],
+            answer: ["view": .text(view), "requested_at": .time(now)])
     }
 
     func setWatermark(_ view: String, to watermark: String) async throws -> AdminChange {

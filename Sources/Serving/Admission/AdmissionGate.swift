@@ -35,6 +35,7 @@ package final class AdmissionGate: Sendable {
     }
 
     private let state: Mutex<State>
+    private let latestLimit: Atomic<Int>
     private let threads: Int
     private let refusals: Counter?
     private let delays: Counter?
@@ -59,6 +60,7 @@ package final class AdmissionGate: Sendable {
         self.threads = max(1, threads)
         let limiter = ConcurrencyLimiter(
             Self.rules(inFlight, timeout, threads: self.threads), at: now.uptimeNanoseconds)
+        latestLimit = Atomic(limiter.limit)
         state = Mutex(State(limiter: limiter, jitter: max(1, seed)))
     }
 
@@ -87,12 +89,23 @@ package final class AdmissionGate: Sendable {
     package func finished(
         _ permit: ConcurrencyLimiter.Permit, _ outcome: ConcurrencyLimiter.Outcome, at now: NIODeadline
     ) {
-        state.withLock { $0.limiter.finished(permit, outcome, at: now.uptimeNanoseconds) }
+        let limit = state.withLock { state in
+            state.limiter.finished(permit, outcome, at: now.uptimeNanoseconds)
+            return state.limiter.limit
+        }
+        if limit != latestLimit.load(ordering: .relaxed) { latestLimit.store(limit, ordering: .relaxed) }
     }
+
+    /// An event loop's share of the limit, without the lock; it may be a moment old.
+    var loopShare: Int { max(1, latestLimit.load(ordering: .relaxed) / threads) }
 
     /// Changes the limit while requests are under way; none is dropped for it.
     package func configure(_ inFlight: ServeConfig.InFlight, timeout: Duration) {
-        state.withLock { $0.limiter.configure(Self.rules(inFlight, timeout, threads: threads)) }
+        let limit = state.withLock { state in
+            state.limiter.configure(Self.rules(inFlight, timeout, threads: threads))
+            return state.limiter.limit
+        }
+        latestLimit.store(limit, ordering: .relaxed)
     }
 
     /// What it is doing.

@@ -57,6 +57,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether the router got something that no end of a read told it of.
     private var hasPassedOn = false
     private var isReadHeld = false
+    /// Whether the loop has enough to do without this connection.
+    private var isHeldByRoom = false
     private var heldEvents: [Any] = []
     private var heldError: (any Error)?
     private var isUnwritableSince: NIODeadline?
@@ -125,7 +127,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let arrivedAt = start.firstByteAt ?? arrival ?? now
         start.firstByteAt = nil
         start.bytes = 0
-        let fields = HeadFields(head.headers)
+        let fields = HeadFields(head.headers, needsHost: head.version == .http1_1)
         contentLength = fields.contentLength
         requestID = fields.requestID ?? room.ids.next()
         isKeptAlive = head.isKeepAlive
@@ -156,7 +158,9 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             context.fireChannelRead(wrapInboundOut(.head(handedOn(head))))
             return
         }
-        call.begin(route, arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
+        call.begin(
+            route, arrivedAt: arrivedAt, waitedSince: start.takeHold(latest: room.latestBatch),
+            timeoutMilliseconds: fields.timeoutMilliseconds)
         enter(.collecting, at: now)
     }
 
@@ -373,11 +377,35 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             isReadHeld = true
             return
         }
+        if isHeldByRoom || mayBeHeld && !room.serving.isDraining && room.hold(self) {
+            isReadHeld = true
+            isHeldByRoom = true
+            return
+        }
         context.read()
     }
 
+    /// Whether the next bytes would begin another lookup, as far as one can tell: new connections and those that asked for
+    /// something else are read always.
+    private var mayBeHeld: Bool {
+        guard start.firstByteAt == nil, label == .lookup || label == .feastLookup else { return false }
+        switch phase {
+        case .idle, .working: return true
+        case .collecting, .routing, .ending: return false
+        }
+    }
+
+    /// The loop has time for what comes next here.
+    func release(batch: UInt64) {
+        isHeldByRoom = false
+        guard let context else { return }
+        // What comes behind an answer can't have come before it.
+        if case .idle = phase { start.hold = (since, batch) }
+        readIfWanted(context)
+    }
+
     private func readIfWanted(_ context: ChannelHandlerContext) {
-        guard isReadHeld, waiting.isEmpty, isUnwritableSince == nil else { return }
+        guard isReadHeld, !isHeldByRoom, waiting.isEmpty, isUnwritableSince == nil else { return }
         isReadHeld = false
         context.read()
     }
@@ -411,6 +439,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The daemon ends, and nothing is under way here: a request may be on its way, though, and gets its answer.
     private func linger(_ context: ChannelHandlerContext) {
+        isHeldByRoom = false
+        readIfWanted(context)
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(ServingContext.acceptTime)) { [self] in
             guard let context = self.context, case .idle = phase, waiting.isEmpty else { return }
             context.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())

@@ -9,11 +9,14 @@ package struct HeadFields {
         case timeout
         case expectation
         case encoding
+        case transferEncoding
+        case host
 
         var problem: Problem {
             switch self {
             case .timeout: .invalidTimeout
             case .expectation: Problem(status: 417, type: "expectation-failed", title: "The expectation can't be met")
+            case .transferEncoding, .host: .malformed
             case .encoding: Problem(status: 415, type: "unsupported-encoding", title: "The body is encoded")
             }
         }
@@ -23,6 +26,8 @@ package struct HeadFields {
             case .timeout: "X-Request-Timeout-Ms is a whole number from 1 to 600000"
             case .expectation: "only 100-continue can be expected"
             case .encoding: "a body is taken without Content-Encoding only"
+            case .transferEncoding: "chunked is the only Transfer-Encoding that is taken"
+            case .host: "a request of HTTP/1.1 has one Host, and it is a host"
             }
         }
     }
@@ -45,11 +50,17 @@ package struct HeadFields {
     private(set) var authorizations = 0
     private var hasTrace = false
 
-    /// Reads them.
-    package init(_ headers: HTTPHeaders) {
+    /// Reads them. HTTP/1.1 wants a `Host` (RFC 9112, 3.2), older versions don't.
+    package init(_ headers: HTTPHeaders, needsHost: Bool = true) {
+        var hosts = 0
         for (name, value) in headers {
             // The length sorts out all but a few names before any comparison.
             switch name.utf8.count {
+            case 4 where Self.isSame(name, "host"):
+                hosts += 1
+                if !Self.isHost(value) { fault = .host }
+            case 17 where Self.isSame(name, "transfer-encoding"):
+                if !Self.isSame(value, "chunked") { fault = .transferEncoding }
             case 6 where Self.isSame(name, "expect"):
                 expectsContinue = Self.isSame(value, "100-continue")
                 if !expectsContinue { fault = .expectation }
@@ -67,6 +78,19 @@ package struct HeadFields {
                 if !Self.isSame(value, "identity") { fault = .encoding }
             case 20 where Self.isSame(name, "x-request-timeout-ms"): readTimeout(value)
             default: break
+            }
+        }
+        if hosts > 1 || (hosts == 0 && needsHost) { fault = .host }
+    }
+
+    /// Whether a value can name a host and a port; nothing here goes by which. Empty is allowed.
+    private static func isHost(_ value: String) -> Bool {
+        value.utf8.allSatisfy { byte in
+            switch byte {
+            case 0x21...0x7E:
+                byte != UInt8(ascii: "/") && byte != UInt8(ascii: "@") && byte != UInt8(ascii: "?")
+                    && byte != UInt8(ascii: "#") && byte != UInt8(ascii: "\\") && byte != UInt8(ascii: ",")
+            default: false
             }
         }
     }

@@ -29,6 +29,7 @@ final class LookupCall: RedisLaneReceiver {
     private unowned let handler: FastLaneHandler
     private(set) var route = LookupRoute.lookup
     private var arrivedAt = NIODeadline.now()
+    private var waitedSince: NIODeadline?
     private var deadline = NIODeadline.now()
     private var body = ByteBuffer()
     private var question: Question?
@@ -50,9 +51,11 @@ final class LookupCall: RedisLaneReceiver {
 
     // MARK: The request
 
-    func begin(_ route: LookupRoute, arrivedAt: NIODeadline, timeoutMilliseconds: Int64?) {
+    /// `waitedSince` is when the connection began to be left unread, if the request may have come since.
+    func begin(_ route: LookupRoute, arrivedAt: NIODeadline, waitedSince: NIODeadline?, timeoutMilliseconds: Int64?) {
         self.route = route
         self.arrivedAt = arrivedAt
+        self.waitedSince = waitedSince
         let asked = timeoutMilliseconds.map { TimeAmount.milliseconds($0) } ?? room.settings.timeout
         deadline = arrivedAt + min(asked, room.settings.maximumTimeout)
     }
@@ -70,9 +73,12 @@ final class LookupCall: RedisLaneReceiver {
     /// The body is complete.
     func run() {
         let now = NIODeadline.now()
-        if let permit = room.permit(at: now) { return start(permit) }
+        room.active += 1
         let patience = min(room.settings.patience, LoopSettings.patience(of: deadline - arrivedAt))
-        ticket = room.wait(self, bytes: body.readableBytes, patience: patience, at: now)
+        let until = room.beginning(of: now, waitedSince) + patience
+        guard now < until else { return refuse(waited: true) }
+        if let permit = room.permit(at: now) { return start(permit) }
+        ticket = room.wait(self, bytes: body.readableBytes, until: until)
         guard ticket != nil else { return refuse(waited: false) }
         handler.trace?.enter(SpanName.admit)
     }
@@ -193,12 +199,11 @@ final class LookupCall: RedisLaneReceiver {
         }
     }
 
-    /// What it says of the store that it did not answer in time: nothing if it had little, or if this loop is behind itself, so
-    /// that the answer may lie there unread.
+    /// What it says of the store that it did not answer in time: nothing if it had little, or if this loop is behind itself.
     private var timeoutOutcome: Breaker.Outcome {
         let (latest, timeout) = (deadline - room.settings.reserve, room.settings.timeout)
         guard deadline - arrivedAt >= timeout, (latest - askedAt) * 2 >= timeout else { return .ignored }
-        return (NIODeadline.now() - latest) * 10 <= timeout ? .failure : .ignored
+        return room.isBehind(at: .now()) ? .ignored : .failure
     }
 
     private func readInTask(_ question: Question, _ permit: Breaker.Permit, until latest: NIODeadline) {
@@ -359,10 +364,11 @@ final class LookupCall: RedisLaneReceiver {
                 matter, route: route.label.name, status: "\(status)", after: time, requestID: handler.requestID,
                 trace: handler.namedTrace, cause: cause, at: now)
         }
-        guard let permit else { return }
-        self.permit = nil
-        room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)
-        room.roomCame()
+        if let permit {
+            self.permit = nil
+            room.serving.admission.finished(permit, admissionOutcome(outcome, at: now), at: now)
+        }
+        room.ended()
     }
 
     private func admissionOutcome(_ outcome: LookupOutcome, at now: NIODeadline) -> ConcurrencyLimiter.Outcome {

@@ -7,6 +7,8 @@ import Telemetry
 /// What the connections of one event loop share: the connection to the store, compiled plans, buffers, the date. Made and
 /// used on its loop.
 final class LoopRoom {
+    /// How often the loop feels its own pulse.
+    private static let beat = TimeAmount.milliseconds(10)
     /// How often connections are looked at and the date is made.
     private static let tick = TimeAmount.milliseconds(200)
     /// A buffer that grew beyond this isn't kept.
@@ -31,12 +33,24 @@ final class LoopRoom {
     private var spareRows: [PackedRows] = []
     private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
     private var ticker: RepeatedTask?
+    private var pulse: RepeatedTask?
+    private var lastBeat = NIODeadline.now()
+    private var behindUntil = NIODeadline.now()
     /// When the first lookup of the loop's turn was read.
     var turnBegan: NIODeadline?
     /// Lookups that wait for room.
     var line = WaitingLine<LookupCall>()
-    /// Whether the line will move by itself.
-    var isMoving = false
+    /// Lookups that were read and are not answered.
+    var active = 0
+    /// Connections that aren't read until there is less to do.
+    var held = CircularBuffer<FastLaneHandler>()
+    /// Connections are released in batches: the number of the next, and of the latest for which the loop hasn't looked at its
+    /// sockets yet.
+    var nextBatch: UInt64 = 0
+    var latestBatch: UInt64 = 0
+    /// Whether the line moves on at the end of this turn, and whether it does so a little later.
+    var movesAtTurnEnd = false
+    var movesLater = false
 
     init(_ serving: ServingContext, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
@@ -58,6 +72,18 @@ final class LoopRoom {
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) { _ in bound.value.passed() }
+        pulse = eventLoop.scheduleRepeatedTask(initialDelay: Self.beat, delay: Self.beat) { _ in bound.value.feelPulse()
+        }
+    }
+
+    /// Whether the loop has been behind itself while a request of now was under way: an answer of the store may have lain
+    /// there unread then.
+    func isBehind(at now: NIODeadline) -> Bool { now < behindUntil || now - lastBeat > Self.beat + settings.shortTurn }
+
+    private func feelPulse() {
+        let now = NIODeadline.now()
+        if now - lastBeat > Self.beat + settings.shortTurn { behindUntil = now + settings.timeout }
+        lastBeat = now
     }
 
     private func passed() {
@@ -84,7 +110,10 @@ final class LoopRoom {
     func close() {
         ticker?.cancel()
         ticker = nil
+        pulse?.cancel()
+        pulse = nil
         for handler in connections.values { handler.end() }
+        held.removeAll()
         lane?.close()
         lane = nil
     }

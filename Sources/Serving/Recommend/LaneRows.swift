@@ -43,7 +43,8 @@ private final class LaneReading: RedisLaneReceiver {
 
     func begin(_ room: LoopRoom, _ plan: LookupPlan, _ keys: LookupKeys, deadline: NIODeadline) {
         guard let lane = room.lane else {
-            return waiting.resume(returning: .failure(StoreError(.unavailable, "the connection to the store is closed")))
+            return waiting.resume(
+                returning: .failure(StoreError(.unavailable, "the connection to the store is closed")))
         }
         var request = room.takeRequestBuffer()
         let commands = keys.writeMGET(plan, into: &request)

@@ -25,13 +25,13 @@ package struct RecommendRoutes: Sendable {
 
     private func respond(_ request: Request) async throws -> Response {
         let start = ContinuousClock.now
-        switch serving.admission.acquire(at: .now()) {
+        switch serving.recommending.acquire(at: .now()) {
         case .refused(let seconds):
             return ErrorBody.problem(.overloaded, "as many requests are under way as can be answered in time")
                 .response([.retryAfter: "\(seconds)"])
         case .admitted(let permit):
             var outcome = ConcurrencyLimiter.Outcome.ignored
-            defer { serving.admission.finished(permit, outcome, at: .now()) }
+            defer { serving.recommending.finished(permit, outcome, at: .now()) }
             do {
                 let (response, isFull) = try await answer(request, start)
                 if isFull { outcome = .success }

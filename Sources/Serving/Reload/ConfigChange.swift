@@ -29,6 +29,7 @@ package enum ConfigChange {
         Key("admin.http") { $0.admin?.http },
         Key("admin.tls") { $0.admin?.tls != nil },
         Key("admin.audit") { $0.admin?.audit },
+        Key("admin.state") { $0.admin?.state },
         Key("telemetry.log_format") { $0.telemetry.logFormat },
         Key("telemetry.traces.endpoint") { $0.telemetry.traces.endpoint },
         Key("telemetry.traces.headers") { $0.telemetry.traces.headers },

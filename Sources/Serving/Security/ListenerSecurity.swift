@@ -22,7 +22,7 @@ package final class ListenerSecurity: Sendable {
 
     private let state: Mutex<State>
 
-    /// - Throws: `TLSProblem` for what can't be used.
+    /// Throws `TLSProblem` for what can't be used.
     package init(_ material: TLSMaterial) throws {
         state = Mutex(try Self.state(material))
     }
@@ -97,6 +97,11 @@ package struct CertificateDates: Sendable, Hashable {
     package let notBefore: Int64
     package let notAfter: Int64
 
+    package init(notBefore: Int64, notAfter: Int64) {
+        self.notBefore = notBefore
+        self.notAfter = notAfter
+    }
+
     /// How well it stands at an instant.
     package enum Grade: Sendable, Hashable {
         case good
@@ -106,7 +111,7 @@ package struct CertificateDates: Sendable, Hashable {
         case notYet
     }
 
-    /// - Parameter now: Seconds since 1970.
+    /// How well it stands at `now`, in seconds since 1970.
     package func grade(at now: Int64) -> Grade {
         if now > notAfter { return .expired }
         if now < notBefore { return .notYet }

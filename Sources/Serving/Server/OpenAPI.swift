@@ -8,10 +8,22 @@ package enum OpenAPI {
 
     private static let paths = [
         lookup, feastLookup, recommend,
-        post("/push", "push", "Feast's push: rows of a push source, which win where they are newer."),
-        post("/write-to-online-store", "writeToOnlineStore", "Rows of a view, which win where they are newer."),
-        post("/materialize", "materialize", "Feast's; 501, since `tidemark sync` does it."),
-        post("/materialize-incremental", "materializeIncremental", "Feast's; 501, since `tidemark sync` does it."),
+        post(
+            "/push", "push",
+            "Feast's push: rows of a push source, which win where they are newer. Wants the scope write.",
+            schema: "Push", success: "200", "Written; no body."),
+        post(
+            "/write-to-online-store", "writeToOnlineStore",
+            "Rows of a view, which win where they are newer. Wants the scope write.", schema: "Write", success: "200",
+            "Written; the body is null."),
+        post(
+            "/materialize", "materialize",
+            "Asks the sync service to run views now, and doesn't wait for it. Wants the scope write.",
+            schema: "Materialize", success: "202", "The views that were asked for."),
+        post(
+            "/materialize-incremental", "materializeIncremental",
+            "Asks the sync service to run views now, and doesn't wait for it. Wants the scope write.",
+            schema: "Materialize", success: "202", "The views that were asked for."),
         get(
             "/health", "feastHealth", "Whether traffic may come, as Feast's server says it.", body: nil, notReady: true),
         get("/livez", "live", "Whether the process runs. Knows of no dependency.", body: "text/plain"),
@@ -33,7 +45,8 @@ package enum OpenAPI {
         + "\"description\":\"Lists every check.\"}"
 
     private static let lookup = """
-        "/v1/lookup":{"post":{"operationId":"lookup","summary":"Features of entities, a row an entity.",\
+        "/v1/lookup":{"post":{"operationId":"lookup","summary":"Features of entities, a row an entity. Wants the scope read.",\
+        "security":[{"bearer":[]},{}],\
         "parameters":[\(headers)],"requestBody":{"required":true,"content":{"application/json":{"schema":\
         {"$ref":"#/components/schemas/LookupRequest"}}}},"responses":{"200":{"description":"One row an entity, in the \
         order asked. Statuses stand where some value is not PRESENT.","content":{"application/json":{"schema":\
@@ -49,11 +62,14 @@ package enum OpenAPI {
         """
 
     private static let feastLookup = """
-        "/get-online-features":{"post":{"operationId":"getOnlineFeatures","summary":"Feast's read route.",\
+        "/get-online-features":{"post":{"operationId":"getOnlineFeatures","summary":"Feast's read route. Wants the scope read.",\
+        "security":[{"bearer":[]},{}],\
         "parameters":[\(headers)],"requestBody":{"required":true,"content":{"application/json":{"schema":\
         {"$ref":"#/components/schemas/FeastRequest"}}}},"responses":{"200":{"description":"One column a feature.",\
         "content":{"application/json":{"schema":{"$ref":"#/components/schemas/FeastAnswer"}}}},\
         "400":{"description":"The request doesn't fit.","content":{"application/json":{"schema":{}}}},\
+        "401":{"$ref":"#/components/responses/FeastUnauthenticated"},\
+        "403":{"$ref":"#/components/responses/FeastForbidden"},\
         "404":{"description":"There is no such view, feature or service.","content":{"application/json":{"schema":{}}}},\
         "413":{"description":"The body is too large.","content":{"application/json":{"schema":{}}}},\
         "422":{"description":"The request doesn't fit, or exceeds a limit.","content":{"application/json":{"schema":{}}}},\
@@ -70,12 +86,17 @@ package enum OpenAPI {
         in traceresponse where the request is traced.","schema":{"type":"string"}}
         """
 
-    private static let problems = ["400", "404", "408", "413", "415", "422", "431", "503"].map { status in
+    private static let problems = ["400", "401", "403", "404", "408", "413", "415", "422", "431", "503"].map { status in
         "\"\(status)\":{\"$ref\":\"#/components/responses/Problem\"}"
     }.joined(separator: ",")
 
     private static let components = """
-        "responses":{"Problem":{"description":"An error (RFC 9457).","content":{"application/problem+json":{"schema":\
+        "securitySchemes":{"bearer":{"type":"http","scheme":"bearer","description":"A token of serve.tokens, or one that \
+        the issuer of serve.jwt signed. Without both everybody may do everything."}},\
+        "responses":{"FeastUnauthenticated":{"description":"A token is needed.","headers":{"WWW-Authenticate":{"schema":\
+        {"type":"string"}}},"content":{"application/json":{"schema":{"type":"object","required":["detail"],"properties":\
+        {"detail":{"type":"string"}}}}}},"FeastForbidden":{"description":"The token does not allow this.","content":\
+        {"application/json":{"schema":{"type":"string"}}}},"Problem":{"description":"An error (RFC 9457).","content":{"application/problem+json":{"schema":\
         {"$ref":"#/components/schemas/Problem"}}}}},"schemas":{"Problem":{"type":"object","required":["type","title",\
         "status","detail"],"properties":{"type":{"type":"string"},"title":{"type":"string"},"status":{"type":"integer"},\
         "detail":{"type":"string"},"errors":{"type":"array","items":{"type":"object","required":["pointer","detail"],\
@@ -105,6 +126,16 @@ package enum OpenAPI {
         "additionalProperties":{"type":"array"}},"features":{"type":"array","items":{"type":"string"}},\
         "feature_service":{"type":["string","null"]},"full_feature_names":{"type":"boolean"},\
         "include_feature_view_version_metadata":{"type":"boolean"}}},\
+        "Push":{"type":"object","required":["push_source_name","df"],"properties":{"push_source_name":\
+        {"type":"string"},"df":{"$ref":"#/components/schemas/Columns"},"to":{"enum":["online"]},\
+        "allow_registry_cache":{"type":"boolean"},"transform_on_write":{"type":"boolean"}}},\
+        "Write":{"type":"object","required":["feature_view_name","df"],"properties":{"feature_view_name":\
+        {"type":"string"},"df":{"$ref":"#/components/schemas/Columns"},"allow_registry_cache":{"type":"boolean"},\
+        "transform_on_write":{"type":"boolean"}}},\
+        "Columns":{"type":"object","description":"A list a column, all of one length: keys, features, and the time of the \
+        event.","additionalProperties":{"type":"array"}},\
+        "Materialize":{"type":"object","properties":{"feature_views":{"type":["array","null"],"items":\
+        {"type":"string"}}}},\
         "FeastAnswer":{"type":"object","required":["results","metadata"],"properties":{"results":{"type":"array","items":\
         {"type":"object","required":["values","statuses","event_timestamps"],"properties":{"values":{"type":"array"},\
         "statuses":{"type":"array","items":{"type":"string"}},"event_timestamps":{"type":"array","items":\
@@ -112,13 +143,18 @@ package enum OpenAPI {
         {"type":"array","items":{"type":"string"}}}}}}}
         """
 
-    private static func post(_ path: String, _ operation: String, _ summary: String) -> String {
-        let answers = ["200", "400", "404", "413", "422", "501", "503"].map { status in
+    private static func post(
+        _ path: String, _ operation: String, _ summary: String, schema: String, success: String, _ done: String
+    ) -> String {
+        let answers = ["400", "404", "408", "409", "413", "415", "417", "422", "431", "503", "504"].map { status in
             "\"\(status)\":{\"description\":\"In Feast's words.\",\"content\":{\"application/json\":{\"schema\":{}}}}"
         }
-        return "\"\(path)\":{\"post\":{\"operationId\":\"\(operation)\",\"summary\":\"\(summary)\",\"requestBody\":"
-            + "{\"required\":true,\"content\":{\"application/json\":{\"schema\":{\"type\":\"object\"}}}},"
-            + "\"responses\":{\(answers.joined(separator: ","))}}}"
+        return "\"\(path)\":{\"post\":{\"operationId\":\"\(operation)\",\"summary\":\"\(summary)\",\"security\":"
+            + "[{\"bearer\":[]},{}],\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":"
+            + "{\"$ref\":\"#/components/schemas/\(schema)\"}}}},\"responses\":{\"\(success)\":{\"description\":"
+            + "\"\(done)\",\"content\":{\"application/json\":{\"schema\":{}}}},"
+            + "\"401\":{\"$ref\":\"#/components/responses/FeastUnauthenticated\"},"
+            + "\"403\":{\"$ref\":\"#/components/responses/FeastForbidden\"},\(answers.joined(separator: ","))}}}"
     }
 
     private static func get(

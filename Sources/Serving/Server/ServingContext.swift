@@ -11,6 +11,8 @@ package final class ServingContext: Sendable {
     /// What it was started with.
     package let settings: ServerSettings
     package let admission: AdmissionGate
+    /// For recommendations, which take so much longer than lookups that one limit could not tell load from their mix.
+    let recommending: AdmissionGate
     package let metrics: ServingMetrics
     package let gate: StoreGate
     package let logger: Logger
@@ -48,6 +50,9 @@ package final class ServingContext: Sendable {
             settings.maximumInFlight, timeout: settings.timeout, threads: settings.threads,
             refusals: metrics.registry.counter(.admissionRefusals, ["limit"]),
             delays: metrics.registry.counter(.admissionRefusals, ["delay"]))
+        recommending = AdmissionGate(
+            settings.maximumInFlight, timeout: settings.timeout, threads: settings.threads,
+            refusals: metrics.registry.counter(.admissionRefusals, ["limit"]))
         self.metrics = metrics
         self.gate = gate
         self.catalog = catalog
@@ -79,6 +84,7 @@ package final class ServingContext: Sendable {
             liveGeneration.add(1, ordering: .acquiringAndReleasing)
         }
         admission.configure(settings.maximumInFlight, timeout: settings.timeout)
+        recommending.configure(settings.maximumInFlight, timeout: settings.timeout)
     }
 
     /// Whether it is on its way to its end: it takes what still comes, and tells clients to go.

@@ -24,6 +24,12 @@ package struct ServingDaemon: Service {
         self.onListening = onListening
     }
 
+    /// Every route that it answers: method and path.
+    package var answered: [String] {
+        let lane = LookupRoute.allCases.map { "POST \($0.label.name)" }
+        return lane + (HealthRoutes(serving: serving).routes + routes).map { "\($0.method.rawValue) \($0.path)" }
+    }
+
     /// Serves until graceful shutdown. Throws when the address can't be listened on.
     package func run() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, serving.settings.threads))
@@ -47,7 +53,7 @@ package struct ServingDaemon: Service {
         let onListening = onListening
         let table = RouteTable(
             HealthRoutes(serving: serving).routes + routes,
-            elsewhere: [(.post, "/v1/lookup"), (.post, "/get-online-features")])
+            elsewhere: LookupRoute.allCases.map { (.post, $0.label.name) })
         // Its lines a connection and a start are of no use beside ours.
         var logger = serving.logger
         logger.logLevel = max(.warning, logger.logLevel)

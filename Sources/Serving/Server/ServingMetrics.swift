@@ -4,7 +4,8 @@ package import Telemetry
 
 /// The route label of an HTTP request.
 enum RouteLabel: Int, CaseIterable {
-    case lookup, feastLookup, recommend, push, write, materialize, materializeIncremental, health, metrics, openAPI, other
+    case lookup, feastLookup, recommend, push, write, materialize, materializeIncremental, health, metrics, openAPI,
+        other
 
     init(path: String) {
         switch path.prefix(while: { $0 != "?" }) {

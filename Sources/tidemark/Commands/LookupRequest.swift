@@ -1,4 +1,5 @@
 import FeatureModel
+import Foundation
 import OnlineStore
 import Serving
 import Sync
@@ -9,7 +10,7 @@ extension EntityKeyValue {
         switch self {
         case .integer(let number): "\(number)"
         case .text(let text): text
-        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
+        case .bytes(let bytes): Data(bytes).base64EncodedString()
         }
     }
 }
@@ -83,7 +84,13 @@ enum LookupRequest {
     private static func value(_ text: String, _ column: Entity.Key) throws -> EntityKeyValue {
         switch column.type {
         case .string: return .text(text)
-        case .bytes: return .bytes(Array(text.utf8))
+        case .bytes:
+            guard let bytes = Base64.decode(Array(text.utf8)[...]) else {
+                throw UsageError(
+                    "--entity \(column.name)=\(text): the key is bytes, so it is given in Base64 with padding, as on the wire"
+                )
+            }
+            return .bytes(bytes)
         case .int32, .int64:
             guard let number = Int64(text), column.type == .int64 || Int32(exactly: number) != nil else {
                 throw UsageError("--entity \(column.name)=\(text): the key is \(column.type.rawValue), this is not")

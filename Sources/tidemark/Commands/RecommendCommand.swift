@@ -1,6 +1,7 @@
 import ArgumentParser
 import FeatureModel
 import Foundation
+import Logging
 import OnlineStore
 import Recommend
 import Serving
@@ -44,7 +45,7 @@ struct RecommendCommand: ProjectCommand {
     }
 
     func run(_ workspace: Workspace) async throws {
-        guard let config = workspace.config.pipeline(pipeline) else {
+        guard let pipelineConfig = workspace.config.pipeline(pipeline) else {
             let known = workspace.config.pipelines.map(\.name)
             throw UsageError("there is no pipeline \(pipeline)\(Nearest.hint(pipeline, among: known))")
         }
@@ -52,12 +53,19 @@ struct RecommendCommand: ProjectCommand {
         guard let catalog = try await ServingCatalog.read(from: store, project: workspace.config.project) else {
             throw SyncError.notApplied("project \(workspace.config.project)")
         }
-        let request = try request(config, workspace.catalog)
+        let request = try request(pipelineConfig, workspace.catalog)
+        var logger = workspace.logger
+        // That a list was loaded is no news here.
+        logger.logLevel = max(.warning, logger.logLevel)
+        let (config, catalogs) = (workspace.config, FixedCatalog(catalog))
+        let models = ModelHome(
+            config, configPath: workspace.configPath, catalogs: catalogs, registry: workspace.registry, logger: logger)
         let home = try RecommendHome(
-            workspace.config, configPath: workspace.configPath, catalogs: FixedCatalog(catalog), rows: StoreRows(store),
-            registry: workspace.registry, logger: workspace.logger)
+            config, configPath: workspace.configPath, catalogs: catalogs, rows: StoreRows(store),
+            ranker: { models.registry.ranker($0) }, registry: workspace.registry, logger: logger)
         await home.load()
-        show(try await answer(request, home), config)
+        await models.registry.load()
+        show(try await answer(request, home))
     }
 
     private func request(_ config: PipelineConfig, _ catalog: Catalog) throws -> RecommendRequest {
@@ -83,14 +91,16 @@ struct RecommendCommand: ProjectCommand {
                 return try await home.recommender.recommend(
                     request, start: start, deadline: start + .milliseconds(timeoutMs))
             } catch {
-                throw error.code == .unavailable ? UsageError("\(error.description); `tidemark recall build` builds it") : UsageError(error.description)
+                throw error.code == .unavailable
+                    ? UsageError("\(error.description); `tidemark recall build` builds it")
+                    : UsageError(error.description)
             }
         }
     }
 
     // MARK: Showing
 
-    private func show(_ answer: RecommendAnswer, _ config: PipelineConfig) {
+    private func show(_ answer: RecommendAnswer) {
         if output.json {
             var body = JSONBytes()
             answer.write(requestID: "cli", into: &body)
@@ -118,7 +128,8 @@ struct RecommendCommand: ProjectCommand {
         }
         print("\n\(stages.text)\n")
         print("user: \(Self.words(explanation.user))\n")
-        var table = Table(["", "ITEM", "SOURCES", "RECALL", "RANK", "SCORE", "LEFT", "FEATURES"], numbers: [0, 3, 4, 5])
+        var table = Table(
+            ["", "ITEM", "SOURCES", "RECALL", "RANK", "SCORE", "LEFT", "FEATURES"], numbers: [0, 3, 4, 5])
         for candidate in explanation.candidates {
             table.add([
                 candidate.position.map { "\($0)" } ?? "", candidate.id.words,

@@ -29,7 +29,9 @@ struct LookupCommand: ProjectCommand {
 
     @Option(
         name: .long, parsing: .singleValue,
-        help: "KEY=VALUE[,VALUE …]. Once for each key column; several values ask for several entities.")
+        help:
+            "KEY=VALUE[,VALUE …]. Once for each key column; several values ask for several entities. Bytes are in Base64."
+    )
     var entity: [String]
 
     @Flag(name: .long, help: "With the age of each value in seconds.")

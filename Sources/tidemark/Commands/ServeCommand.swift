@@ -104,16 +104,23 @@ struct ServeCommand: AsyncParsableCommand {
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
             gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store, lane: lane,
             security: access.serve, access: access.data, tracer: traces.tracer, logger: logger)
+        let models = ModelHome(
+            project.config, configPath: project.configPath, catalogs: watcher, registry: project.registry,
+            logger: logger)
         let home: RecommendHome
         do {
             home = try RecommendHome(
                 project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
+                ranker: { models.registry.ranker($0) },
                 registry: project.registry, logger: logger)
         } catch let error as UsageError {
             await store.close()
             Console.error("\(error)")
             throw Ending.usage
         }
+        // Models are held against the catalog: without one they are taken as they are.
+        _ = await watcher.look()
+        await models.registry.load()
         await home.load()
         let routes = writeRoutes(project, store) + RecommendRoutes(serving, home.recommender).routes
         let daemon = ServingDaemon(serving, routes: routes) { endpoint in
@@ -132,8 +139,11 @@ struct ServeCommand: AsyncParsableCommand {
             let reloader = Self.reloader(project, serving, watcher, hangups, access, admin, home, traces)
             // Services are told of the end the last first: what is traced comes behind the exporter.
             var services: [any Service] = traces.exporter.map { [$0] } ?? []
-            services += [watcher, reloader, HangupSignal(hangup)] + home.services
-            if let admin { services.append(admin.listener(project, serving, store, reloader, gates: home.gates)) }
+            services += [watcher, reloader, HangupSignal(hangup), models] + home.services
+            if let admin {
+                services.append(
+                    admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
+            }
             services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
             try await run(services + [DrainNotice(serving)], project, flush: traces.flush)
         } catch let error as AdminListenError {

@@ -22,6 +22,7 @@ struct AdminFixture: Sendable {
     let log: LogLines
     let auditPath: String
     let registry: MetricRegistry
+    let routes: [String]
 
     func token(_ scope: AdminScope) -> String { Self.tokens[scope] ?? "" }
 
@@ -50,7 +51,7 @@ struct AdminFixture: Sendable {
     /// Runs `body` against a listener.
     static func with(
         _ config: AdminConfig, store: (any OnlineStore)? = nil, audit: String? = nil,
-        security: ListenerSecurity? = nil,
+        state: String? = nil, security: ListenerSecurity? = nil,
         _ body: @escaping @Sendable (AdminFixture) async throws -> Void
     ) async throws {
         try await Workdir.with { folder in
@@ -65,7 +66,7 @@ struct AdminFixture: Sendable {
             let listener = AdminListener(
                 address: NetworkAddress(host: "127.0.0.1", port: 0),
                 access: access,
-                audit: path,
+                audit: path, state: state,
                 sources: AdminSources(
                     project: "shop", store: store ?? memory, owner: "test", wall: { 1_700_000_000_000_000 },
                     breakers: breakers, limits: breakers, config: panel),
@@ -78,7 +79,8 @@ struct AdminFixture: Sendable {
                 for await address in addresses {
                     let fixture = AdminFixture(
                         client: AdminClient(port: address.port), access: access, memory: memory,
-                        breakers: breakers, config: panel, log: log, auditPath: path, registry: registry)
+                        breakers: breakers, config: panel, log: log, auditPath: path, registry: registry,
+                        routes: listener.routes)
                     do {
                         try await body(fixture)
                     } catch {

@@ -15,6 +15,8 @@ import TidemarkTesting
         let clock = ManualClock()
         let registry = MetricRegistry()
         let applied = Applied()
+        /// What the config names beside itself.
+        let named = Named()
         let hangups: AsyncStream<Void>.Continuation
         let reloader: ConfigReloader
 
@@ -24,12 +26,18 @@ import TidemarkTesting
             let bytes = Array(text.utf8)
             let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
             hangups = continuation
-            let applied = applied
+            let (applied, named) = (applied, named)
             reloader = ConfigReloader(
                 config: try Config.parse(file: "tidemark.yaml", text: bytes), text: bytes, hangups: stream,
                 clock: clock.serving(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 registry: registry, read: { try file.read() },
-                prepare: { config in { applied.add(config) } })
+                prepare: { config in
+                    let take = try named.take()
+                    return {
+                        take()
+                        applied.add(config)
+                    }
+                }, refresh: { _ in try named.isNew ? named.take() : nil })
         }
 
         func count(_ outcome: ConfigReloader.Outcome) -> Int {
@@ -46,6 +54,23 @@ import TidemarkTesting
         func read() throws -> [UInt8] {
             guard let text = text.withLock({ $0 }) else { throw Gone() }
             return Array(text.utf8)
+        }
+    }
+
+    /// Stands for certificates and secrets: what there is, and what is in force.
+    private final class Named: Sendable {
+        struct Unusable: Error, CustomStringConvertible { var description: String { "server.pem: not a certificate" } }
+        private let state = Mutex((found: String?.some("a"), inForce: "a"))
+        var inForce: String { state.withLock { $0.inForce } }
+        var isNew: Bool { get throws { try found() != inForce } }
+        func write(_ text: String?) { state.withLock { $0.found = text } }
+        func take() throws -> @Sendable () -> Void {
+            let text = try found()
+            return { self.state.withLock { $0.inForce = text } }
+        }
+        private func found() throws -> String {
+            guard let text = state.withLock({ $0.found }) else { throw Unusable() }
+            return text
         }
     }
 
@@ -101,6 +126,36 @@ import TidemarkTesting
         #expect(bench.reloader.status.problem == nil)
         let outcomes: [ConfigReloader.Outcome] = [.refused, .unreadable, .applied]
         #expect(outcomes.map { bench.count($0) } == [1, 1, 0])
+    }
+
+    @Test func aConfigThatNamesWhatCannotBeUsedIsNotTakenUntilItCan() async throws {
+        let bench = try Bench(Self.config(10))
+        bench.named.write(nil)
+        bench.file.write(Self.config(20))
+        #expect(await bench.reloader.reload() == .refused)
+        #expect(bench.reloader.status.problem == "server.pem: not a certificate")
+        #expect(bench.applied.all.isEmpty && bench.named.inForce == "a")
+        #expect(bench.count(.refused) == 1)
+        // Nobody touches the config: what it names is put right.
+        bench.named.write("b")
+        #expect(await bench.reloader.reload() == .applied)
+        #expect(bench.applied.all == [.milliseconds(20)] && bench.named.inForce == "b")
+        #expect(bench.reloader.status.problem == nil)
+    }
+
+    @Test func whatTheConfigNamesIsTakenWithoutAChangeOfTheConfig() async throws {
+        let bench = try Bench(Self.config(10))
+        bench.named.write("b")
+        #expect(await bench.reloader.reload() == .applied)
+        #expect(bench.named.inForce == "b" && bench.applied.all.isEmpty)
+        #expect(bench.reloader.status.generation == 1, "the config is the same")
+        #expect(await bench.reloader.reload() == .unchanged)
+        bench.named.write(nil)
+        #expect(await bench.reloader.reload() == .refused)
+        #expect(bench.reloader.status.problem == "server.pem: not a certificate" && bench.named.inForce == "b")
+        bench.named.write("b")
+        #expect(await bench.reloader.reload() == .unchanged)
+        #expect(bench.reloader.status.problem == nil)
     }
 
     @Test func whatNeedsARestartIsNamedUntilItIsTakenBack() async throws {

@@ -10,14 +10,14 @@ import TidemarkTesting
         "{\"features\":[\"activity:activity_count\"],\"entities\":[{\"user_id\":1},{\"user_id\":2}]}"
 
     @Test func theFastLaneAnswersUnderTLSInOrderAndNobodyElseIsHeard() async throws {
-        try await Workdir.with { folder in
+        try await Workdir.with { folder async throws in
             let authority = try TestAuthority("a", in: folder.path)
             let identity = try authority.issue("server")
             var options = DaemonStage.Options()
             options.security = try ListenerSecurity(TLSMaterial(identity))
-            try await DaemonStage.with(options) { stage in
+            try await DaemonStage.with(options) { stage async throws in
                 let client = SecureClient(port: stage.port, authority: authority.certificate)
-                try await client.with { connection in
+                try await client.with { connection async throws in
                     let first = try await connection.ask("POST", "/v1/lookup", Self.question)
                     #expect(first.status == 200 && first.body.contains("\"values\":[9007199254741]"), "\(first.text)")
                     #expect(try await connection.ask("GET", "/readyz").status == 200)
@@ -46,18 +46,18 @@ import TidemarkTesting
     }
 
     @Test func anotherCertificateCountsForNewConnectionsAndDropsNone() async throws {
-        try await Workdir.with { folder in
+        try await Workdir.with { folder async throws in
             let (first, second) = (try TestAuthority("a", in: folder.path), try TestAuthority("b", in: folder.path))
             let security = try ListenerSecurity(TLSMaterial(first.issue("server")))
             let next = try TLSMaterial(second.issue("server"))
             var options = DaemonStage.Options()
             options.security = security
-            try await DaemonStage.with(options) { stage in
+            try await DaemonStage.with(options) { stage async throws in
                 let (old, new) = (
                     SecureClient(port: stage.port, authority: first.certificate),
                     SecureClient(port: stage.port, authority: second.certificate)
                 )
-                try await old.with { connection in
+                try await old.with { connection async throws in
                     #expect(try await connection.ask("POST", "/v1/lookup", Self.question).status == 200)
                     #expect(await new.isRefused())
                     try security.prepare(next)()
@@ -71,7 +71,7 @@ import TidemarkTesting
     }
 
     @Test func withAClientAuthorityOnlyItsClientsGetIn() async throws {
-        try await Workdir.with { folder in
+        try await Workdir.with { folder async throws in
             let authority = try TestAuthority("a", in: folder.path)
             let (friends, strangers) = (
                 try TestAuthority("friends", in: folder.path), try TestAuthority("strangers", in: folder.path)
@@ -79,7 +79,7 @@ import TidemarkTesting
             let identity = try authority.issue("server")
             let security = try ListenerSecurity(TLSMaterial(identity, clientCA: friends.certificate))
             let (friend, stranger) = (try friends.issue("client"), try strangers.issue("client"))
-            func check(_ port: Int, _ path: String, _ expected: Int) async throws {
+            @Sendable func check(_ port: Int, _ path: String, _ expected: Int) async throws {
                 func client(_ identity: TestAuthority.Identity?) -> SecureClient {
                     SecureClient(port: port, authority: authority.certificate, identity: identity)
                 }
@@ -89,7 +89,7 @@ import TidemarkTesting
             }
             var options = DaemonStage.Options()
             options.security = security
-            try await DaemonStage.with(options) { stage in
+            try await DaemonStage.with(options) { stage async throws in
                 try await check(stage.port, "/livez", 200)
                 // Another authority of clients counts for new connections, too.
                 try security.prepare(TLSMaterial(identity, clientCA: strangers.certificate))()
@@ -104,7 +104,7 @@ import TidemarkTesting
     }
 
     @Test func whatCannotBeUsedIsSaidByFileAndReasonAndLeavesTheOldInForce() async throws {
-        try await Workdir.with { folder in
+        try await Workdir.with { folder async throws in
             let authority = try TestAuthority("a", in: folder.path)
             let (identity, other) = (try authority.issue("server"), try authority.issue("other"))
             let right = try TLSMaterial(identity)

@@ -13,8 +13,8 @@ struct SecureClient: Sendable {
     var identity: TestAuthority.Identity?
     var maximum: TLSVersion?
 
-    /// One connection: what is sent, and the answers one by one.
-    struct Connection {
+    /// One connection: what is sent, and the answers one by one. Of one task.
+    final class Connection {
         fileprivate var iterator: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
         fileprivate let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
         private var unread = ""
@@ -29,7 +29,7 @@ struct SecureClient: Sendable {
         func send(_ text: String) async throws { try await outbound.write(ByteBuffer(string: text)) }
 
         /// The next answer, by its `content-length`.
-        mutating func receive() async throws -> AdminClient.Answer {
+        func receive() async throws -> AdminClient.Answer {
             while true {
                 if let end = unread.range(of: "\r\n\r\n") {
                     let head = try AdminClient.parse(String(unread[..<end.upperBound]))
@@ -42,19 +42,21 @@ struct SecureClient: Sendable {
                             status: head.status, headers: head.headers, body: body, text: head.text + body)
                     }
                 }
-                guard let more = try await iterator.next() else { throw AdminClient.Broken(text: unread) }
+                guard let more = try await iterator.next(isolation: #isolation) else {
+                    throw AdminClient.Broken(text: unread)
+                }
                 unread += String(buffer: more)
             }
         }
 
-        mutating func ask(_ method: String, _ path: String, _ body: String? = nil) async throws -> AdminClient.Answer {
+        func ask(_ method: String, _ path: String, _ body: String? = nil) async throws -> AdminClient.Answer {
             try await send(RawClient.request(method, path, body).replacing("host: test", with: "host: localhost"))
             return try await receive()
         }
     }
 
     /// Connects for the duration of `body`.
-    func with<Result: Sendable>(_ body: (inout Connection) async throws -> Result) async throws -> Result {
+    func with<Result: Sendable>(_ body: (Connection) async throws -> Result) async throws -> Result {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.trustRoots = .file(authority)
         configuration.minimumTLSVersion = .tlsv1
@@ -77,8 +79,7 @@ struct SecureClient: Sendable {
                 }
             }
         return try await channel.executeThenClose { inbound, outbound in
-            var connection = Connection(inbound, outbound)
-            return try await body(&connection)
+            try await body(Connection(inbound, outbound))
         }
     }
 

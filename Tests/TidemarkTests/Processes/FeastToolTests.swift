@@ -19,7 +19,9 @@ struct FeastToolTests {
             "\(FeastClient.root)/\(script)", arguments, environment: ["TIDEMARK_BIN": tidemark])
         let ending = await process.ending(within: .seconds(450))
         let lines = ending.output.split(separator: "\n")
-        for line in lines where line.hasPrefix("skipped") || line.hasPrefix("==") || line.hasPrefix("    ") { print(line) }
+        for line in lines where line.hasPrefix("skipped") || line.hasPrefix("==") || line.hasPrefix("    ") {
+            print(line)
+        }
         #expect(ending.code == 0, "\(ending.story)")
         #expect(lines.contains { $0.hasPrefix("ok") }, "no test ran: \(ending.story)")
     }

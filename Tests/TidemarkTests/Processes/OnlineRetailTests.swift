@@ -138,7 +138,7 @@ struct RetailView: Sendable {
 }
 
 /// Days come in, syncs go over them.
-private struct Replay {
+struct Replay {
     let stage: Stage
     let views: [RetailView]
     private var before: [String: [String: [FeatureValue]]] = [:]
@@ -177,7 +177,7 @@ private struct Replay {
         }
     }
 
-    private static func statements(_ rows: [OnlineRetail.Row]) -> [String] {
+    static func statements(_ rows: [OnlineRetail.Row]) -> [String] {
         stride(from: 0, to: rows.count, by: 200).map { start in
             let values = rows[start..<min(start + 200, rows.count)].map { row in
                 let texts = [row.invoiceNumber, row.stockCode, row.description, row.invoiceDate, row.country].map(

@@ -64,4 +64,44 @@ import TidemarkTesting
             }
         }
     }
+
+    @Test func certificatesAndTokensThatCannotBeUsedAreNamedAndNewOnesAreTakenWhileItRuns() async throws {
+        try await Places.shared.with {
+            try await Stage.with(.sqlite) { stage in
+                let config = stage.workdir.file("tidemark.yaml")
+                let text = try String(contentsOfFile: config, encoding: .utf8)
+                let hash = String(repeating: "ab", count: 32)
+                func serve(_ section: String) throws {
+                    try (text + "\nserve: {unready: 0s, \(section)}\n").write(
+                        toFile: config, atomically: true, encoding: .utf8)
+                }
+                for (section, words) in [
+                    ("tls: {certificate: no.pem, key: env:NO_SUCH_KEY}", "no.pem: the certificate of serve.tls"),
+                    ("tokens: [{name: web, sha256: env:NO_SUCH_HASH, scopes: [read]}]", "NO_SUCH_HASH"),
+                    ("jwt: {keys: no.json, issuer: a, audience: b}", "no.json: the file of serve.jwt.keys"),
+                ] {
+                    try serve(section)
+                    let ending = try await stage.start(["serve", "--http", "127.0.0.1:0"]).ending(within: .seconds(30))
+                    #expect(ending.code == 2 && ending.errors.contains(words), "\(ending.story)")
+                }
+                try serve("tokens: [{name: web, sha256: \"\(hash)\", scopes: [read]}]")
+                let (daemon, port) = try await Self.serve(stage)
+                let client = try RawClient(port: port)
+                let body = "{\"features\":[\"a:b\"],\"entities\":[]}"
+                #expect(try await client.ask("POST", "/v1/lookup", body).status == 401)
+                // A file that isn't there refuses the whole file, and the tokens stay.
+                try serve("tokens: [], jwt: {keys: no.json, issuer: a, audience: b}")
+                daemon.signal(SIGHUP)
+                #expect(await daemon.hasSaid("the config file is not taken"))
+                #expect(try await RawClient(port: port).ask("POST", "/v1/lookup", body).status == 401)
+                try serve("tokens: []")
+                daemon.signal(SIGHUP)
+                #expect(await daemon.hasSaid("another config is in force"))
+                #expect(try await RawClient(port: port).ask("POST", "/v1/lookup", body).status != 401)
+                #expect(!daemon.errorText.contains(hash))
+                daemon.terminate()
+                #expect(await daemon.ending(within: .seconds(20)).code == 0)
+            }
+        }
+    }
 }

@@ -1,0 +1,145 @@
+import Extraction
+import FeatureModel
+import Ranking
+
+/// The candidates of a moment of the test, with all that is needed to rank them in several ways.
+struct HeldMoment: Sendable {
+    let items: [UInt32]
+    let matrix: FeatureMatrix
+    let labels: [Float]
+    /// The order of recall.
+    let order: [Float]
+
+    /// How good the ranking by these scores is.
+    func score(_ scores: [Float], _ moment: Moment) -> MomentScore {
+        let ranking = items.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.map { items[$0] }
+        var score = MomentScore(ranking: ranking, relevant: moment.relevant)
+        score.auc = MomentScore.auc(scores, labels)
+        return score
+    }
+}
+
+/// Turns moments, by time, into rows: one forward pass over the histories of all views.
+struct SetBuilder {
+    private let plan: TrainingPlan
+    private var histories: [FeatureHistory] = []
+    private var users: KeyIndex
+    private var items: KeyIndex
+    private(set) var training: RankingSet
+    private(set) var validation: RankingSet
+    private(set) var held: [HeldMoment] = []
+
+    /// The share of the moments to learn from, the last by time, that tells when to stop.
+    private static let validationShare = 0.15
+
+    init(_ plan: TrainingPlan, _ log: EventLog, _ sources: RankerTraining.Sources) async throws {
+        self.plan = plan
+        users = log.users
+        items = log.items
+        training = RankingSet(columns: plan.columns.count)
+        validation = RankingSet(columns: plan.columns.count)
+        do {
+            for view in plan.views {
+                guard let history = plan.config.history.first(where: { $0.view == view.name }) else { continue }
+                histories.append(try await FeatureHistory(view, plan, history, source: sources(history.from)))
+            }
+        } catch {
+            await close()
+            throw error
+        }
+    }
+
+    func close() async {
+        for history in histories { await history.close() }
+    }
+
+    var historyRows: Int { histories.reduce(0) { $0 + $1.rows } }
+    var skippedHistoryRows: Int { histories.reduce(0) { $0 + $1.skipped } }
+
+    /// Adds moments to learn from. Those for which recall finds nothing of what came next teach nothing and are left out.
+    mutating func learn(
+        _ moments: [Moment], _ gatherer: CandidateGatherer, _ progress: RankerTraining.Progress
+    ) async throws {
+        let stop = Int(Double(moments.count) * (1 - Self.validationShare))
+        for (index, moment) in moments.enumerated() {
+            if index % 1_000 == 0 { progress("moments to learn from: \(index) of \(moments.count)") }
+            let candidates = sample(gatherer.gather(moment, &items), moment, UInt64(index))
+            let labels = candidates.map { moment.relevant[$0.item] ?? 0 }
+            guard labels.contains(where: { $0 > 0 }), labels.contains(0) else { continue }
+            let matrix = try await matrix(candidates, moment)
+            if index < stop {
+                training.append(matrix, labels: labels)
+            } else {
+                validation.append(matrix, labels: labels)
+            }
+        }
+    }
+
+    /// Adds moments to test with, one entry each, with all candidates.
+    mutating func hold(
+        _ moments: [Moment], _ gatherer: CandidateGatherer, _ progress: RankerTraining.Progress
+    ) async throws {
+        for (index, moment) in moments.enumerated() {
+            if index % 1_000 == 0 { progress("moments to test with: \(index) of \(moments.count)") }
+            let candidates = gatherer.gather(moment, &items)
+            held.append(
+                HeldMoment(
+                    items: candidates.map(\.item), matrix: try await matrix(candidates, moment),
+                    labels: candidates.map { moment.relevant[$0.item] ?? 0 }, order: candidates.map(\.order)))
+        }
+    }
+
+    private func fillMatches(
+        _ matrix: inout FeatureMatrix, _ candidates: [CandidateGatherer.Candidate], _ moment: Moment
+    ) {
+        for (place, column) in plan.columns.enumerated() {
+            guard case .match(let user, let item) = column.input,
+                let wanted = histories.lazy.compactMap({ $0.value(user, key: moment.user, at: moment.time) }).first,
+                let history = histories.first(where: { $0.value(item, key: 0, at: moment.time) != nil })
+            else { continue }
+            for (row, candidate) in candidates.enumerated() {
+                let found = history.value(item, key: candidate.item, at: moment.time) ?? .null
+                matrix[row, place] = FeatureMatch.number(user: wanted, item: found)
+            }
+        }
+    }
+
+    /// All relevant candidates and some of the others, in an order that tells nothing.
+    private func sample(
+        _ candidates: [CandidateGatherer.Candidate], _ moment: Moment, _ number: UInt64
+    ) -> [CandidateGatherer.Candidate] {
+        let drawn = candidates.map { candidate in
+            let draw = MomentPicker.fraction(number << 32 | UInt64(candidate.item), plan.seed)
+            return (candidate: candidate, draw: draw, isRelevant: moment.relevant[candidate.item] != nil)
+        }
+        let kept = drawn.filter { !$0.isRelevant }.sorted { $0.draw < $1.draw }.prefix(plan.config.negatives)
+        return (drawn.filter(\.isRelevant) + kept).sorted { $0.draw < $1.draw }.map(\.candidate)
+    }
+
+    private mutating func matrix(
+        _ candidates: [CandidateGatherer.Candidate], _ moment: Moment
+    ) async throws -> FeatureMatrix {
+        try Task.checkCancellation()
+        for index in histories.indices {
+            if histories[index].isOfUser {
+                try await histories[index].advance(to: moment.time, &users)
+            } else {
+                try await histories[index].advance(to: moment.time, &items)
+            }
+        }
+        var matrix = FeatureMatrix(rows: candidates.count, columns: plan.columns.count)
+        let recall = plan.columns.enumerated().compactMap { place, column -> (place: Int, source: Int)? in
+            guard case .recall(let name) = column.input else { return nil }
+            return plan.sources.firstIndex { $0.name == name }.map { (place, $0) }
+        }
+        fillMatches(&matrix, candidates, moment)
+        for (row, candidate) in candidates.enumerated() {
+            for (place, source) in recall { matrix[row, place] = candidate.scores[source] }
+            for history in histories {
+                history.fill(
+                    &matrix, row: row, key: history.isOfUser ? moment.user : candidate.item, at: moment.time)
+            }
+        }
+        return matrix
+    }
+}
