@@ -40,13 +40,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // Of the request under way.
     private var contentLength: Int?
     private(set) var requestID = ""
-    /// The caller's own, which is in logs of requests that aren't recorded here.
-    private var callerTrace: TraceContext?
-    private(set) var trace: RequestTrace?
-    private var arrivedAt = NIODeadline.now()
     private var label = RouteLabel.other
-    /// Of the router's answer.
-    private var routedStatus = 0
+    let marks = RequestMarks()
     private var isKeptAlive = true
     private var bodyBytes = 0
     private var hasAnswerBegun = false
@@ -77,7 +72,6 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         room.remove(self)
         call.abandon()
-        trace?.end(failing: "abandoned")
         self.context = nil
         encoder = nil
     }
@@ -85,7 +79,6 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func channelInactive(context: ChannelHandlerContext) {
         enter(.ending)
         call.abandon()
-        trace?.end(failing: "abandoned")
         waiting.removeAll()
         context.fireChannelInactive()
     }
@@ -135,17 +128,13 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         hasAnswerBegun = false
         let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
         label = route?.label ?? RouteLabel(path: head.uri)
-        self.arrivedAt = arrivedAt
-        callerTrace = fields.trace
-        trace = nil
+        marks.arrive(fields, at: arrivedAt)
         if let refusal = room.refusal(fields, label.need, at: now) {
             room.serving.metrics.refused(refusal)
             return refuse(refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge)
         }
         // Who may not ask may not make us record, either.
-        trace = RequestTrace.begin(
-            label, method: head.method.rawValue, path: head.uri, fields: fields, requestID: requestID, room: room,
-            at: arrivedAt)
+        marks.begin(label, head, fields, requestID: requestID, room)
         if let fault = fields.fault { return refuse(fault.problem, fault.words) }
         if let length = fields.contentLength, length > room.settings.bodyBytes {
             return refuse(.bodyTooLarge, "the body has \(length) bytes; the limit is \(room.settings.bodyBytes)")
@@ -155,24 +144,13 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             room.serving.metrics.inFlight.add(1)
             enter(.routing(requestEnded: false, answerEnded: false), at: now)
             hasPassedOn = true
-            context.fireChannelRead(wrapInboundOut(.head(handedOn(head))))
+            context.fireChannelRead(wrapInboundOut(.head(marks.handedOn(head, requestID: requestID))))
             return
         }
         call.begin(
             route, arrivedAt: arrivedAt, waitedSince: start.takeHold(latest: room.latestBatch),
             timeoutMilliseconds: fields.timeoutMilliseconds)
         enter(.collecting, at: now)
-    }
-
-    /// The head as the router sees it: with the id that the answer will carry, for routes that say it in their body, and with the
-    /// span of the request for `traceparent`, to be a child of.
-    private func handedOn(_ head: HTTPRequestHead) -> HTTPRequestHead {
-        var head = head
-        head.headers.replaceOrAdd(name: RequestHeaders.requestID, value: requestID)
-        guard let trace else { return head }
-        head.headers.replaceOrAdd(name: RequestHeaders.traceparent, value: trace.context.traceparent)
-        if trace.state == nil { head.headers.remove(name: RequestHeaders.tracestate) }
-        return head
     }
 
     private func collect(_ part: HTTPServerRequestPart) {
@@ -224,10 +202,10 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let closes = closing || room.serving.isDraining
         let head = AnswerHead(
             status: status, kind: kind, requestID: requestID, closes: closes, retryAfterSeconds: retryAfterSeconds,
-            trace: trace?.context)
+            trace: marks.trace?.context)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, status)
-        if let trace { end(trace, status) }
+        marks.end(status: status)
         guard let encoder else { return }
         guard closes else { return encoder.writeAndFlush(NIOAny(buffer), promise: nil) }
         enter(.ending)
@@ -258,10 +236,10 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         buffer.writeImmutableBuffer(error.body)
         let head = AnswerHead(
             status: error.status, kind: error.contentType == ErrorBody.problemType ? .problem : .json,
-            requestID: requestID, closes: true, trace: trace?.context, challenge: challenge)
+            requestID: requestID, closes: true, trace: marks.trace?.context, challenge: challenge)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, error.status)
-        if let trace { end(trace, error.status) }
+        marks.end(status: error.status)
         if case .routing = phase { room.serving.metrics.inFlight.add(-1) }
         enter(.ending)
         call.abandon()
@@ -288,10 +266,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             hasAnswerBegun = true
             if room.serving.isDraining { isKeptAlive = false }
             if !isKeptAlive { head.headers.replaceOrAdd(name: "connection", value: "close") }
-            head.headers.replaceOrAdd(name: "x-request-id", value: requestID)
-            if let trace { head.headers.replaceOrAdd(name: "traceresponse", value: trace.context.traceparent) }
-            routedStatus = Int(head.status.code)
-            room.serving.metrics.answered(label, routedStatus)
+            marks.sign(&head, requestID: requestID)
+            room.serving.metrics.answered(label, Int(head.status.code))
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body:
             context.write(data, promise: promise)
@@ -304,7 +280,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         _ data: NIOAny, requestEnded: Bool, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext
     ) {
         room.serving.metrics.inFlight.add(-1)
-        noteRouted()
+        marks.routed(label, requestID: requestID, room)
         guard isKeptAlive else {
             enter(.ending)
             let written = promise ?? context.eventLoop.makePromise(of: Void.self)
@@ -315,29 +291,6 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         enter(.routing(requestEnded: requestEnded, answerEnded: true))
         context.writeAndFlush(data, promise: promise)
         if case .routing(requestEnded: true, answerEnded: true) = phase { self.requestEnded() }
-    }
-
-    // MARK: Traces and logs
-
-    /// The trace that the request is in, for logs: recorded here, or only named by the caller.
-    var namedTrace: TraceContext? { trace?.context ?? callerTrace }
-
-    private func end(_ trace: RequestTrace, _ status: Int) {
-        trace.end(status: status)
-        self.trace = nil
-    }
-
-    /// The router has answered.
-    private func noteRouted() {
-        let named = namedTrace
-        if let trace { end(trace, routedStatus) }
-        let time = NIODeadline.now() - arrivedAt
-        // 501 and 503 are words to the caller, and counted.
-        let isFailed = routedStatus == 500 || routedStatus == 502 || routedStatus == 504
-        guard isFailed || time > room.settings.slowRequest else { return }
-        room.log.note(
-            isFailed ? .failed : .slow, route: label.name, status: "\(routedStatus)", after: time, requestID: requestID,
-            trace: named)
     }
 
     // MARK: From one request to the next
@@ -486,7 +439,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if case .idle = phase {
             label = .other
             requestID = room.ids.next()
-            trace = nil
+            marks.arrive(nil, at: .now())
         }
         switch error {
         case .headerOverflow: refuse(.headersTooLarge, "the headers are over the limit")
@@ -504,7 +457,6 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if case .routing(_, answerEnded: false) = phase { room.serving.metrics.inFlight.add(-1) }
         enter(.ending)
         call.abandon()
-        trace?.end(failing: "abandoned")
         waiting.removeAll()
         context.close(promise: nil)
     }

@@ -80,7 +80,7 @@ final class LookupCall: RedisLaneReceiver {
         if let permit = room.permit(at: now) { return start(permit) }
         ticket = room.wait(self, bytes: body.readableBytes, until: until)
         guard ticket != nil else { return refuse(waited: false) }
-        handler.trace?.enter(SpanName.admit)
+        handler.marks.trace?.enter(SpanName.admit)
     }
 
     /// There was no room in time.
@@ -94,11 +94,11 @@ final class LookupCall: RedisLaneReceiver {
     func start(_ permit: ConcurrencyLimiter.Permit) {
         ticket = nil
         self.permit = permit
-        handler.trace?.enter(SpanName.plan)
+        handler.marks.trace?.enter(SpanName.plan)
         do {
             let question = try ask()
             self.question = question
-            if let trace = handler.trace { describe(question, trace) }
+            if let trace = handler.marks.trace { describe(question, trace) }
             body = ByteBuffer()
             read(question)
         } catch let error as WireError {
@@ -157,12 +157,12 @@ final class LookupCall: RedisLaneReceiver {
             return fail(question, "the store fails, and is left alone for a while")
         }
         guard let lane = room.lane else {
-            handler.trace?.enter(room.serving.storeSpan, commands: 1, rows: question.keys.rowCount)
+            handler.marks.trace?.enter(room.serving.storeSpan, commands: 1, rows: question.keys.rowCount)
             return readInTask(question, permit, until: latest)
         }
         var request = room.takeRequestBuffer()
         let commands = question.keys.writeMGET(question.cached.plan, into: &request)
-        handler.trace?.enter(room.serving.storeSpan, commands: commands, rows: question.keys.rowCount)
+        handler.marks.trace?.enter(room.serving.storeSpan, commands: commands, rows: question.keys.rowCount)
         // A lane may refuse before it returns; then the reading is over already.
         let serial = serial
         reading = .lane(token: 0, permit)
@@ -180,7 +180,7 @@ final class LookupCall: RedisLaneReceiver {
     func laneFinished(_ error: RedisError?) {
         guard case .lane(_, let permit) = reading, let question else { return }
         reading = .none
-        handler.trace?.leave(failing: error.map { "\($0.code)" })
+        handler.marks.trace?.leave(failing: error.map { "\($0.code)" })
         if let error {
             room.serving.gate.finished(permit, outcome(of: error))
             room.serving.metrics.storeFailed(StoreError(error).code)
@@ -226,7 +226,7 @@ final class LookupCall: RedisLaneReceiver {
         reading = .none
         self.rows = rows
         let isFailed = !rows.failures(in: question.cached.plan).isEmpty
-        handler.trace?.leave(failing: isFailed ? "unavailable" : nil)
+        handler.marks.trace?.leave(failing: isFailed ? "unavailable" : nil)
         if isFailed { room.serving.metrics.storeFailed(.unavailable) }
         room.serving.gate.finished(permit, isFailed ? .failure : .success)
         finish()
@@ -236,7 +236,7 @@ final class LookupCall: RedisLaneReceiver {
         guard serial == self.serial, case .task(let task, _, let permit) = reading, let question else { return }
         task.cancel()
         reading = .none
-        handler.trace?.leave(failing: "deadlineExceeded")
+        handler.marks.trace?.leave(failing: "deadlineExceeded")
         room.serving.metrics.storeFailed(.deadlineExceeded)
         room.serving.gate.finished(permit, timeoutOutcome)
         fail(question, "the store did not answer in time")
@@ -244,6 +244,7 @@ final class LookupCall: RedisLaneReceiver {
 
     /// The client is gone: nobody wants the answer.
     func abandon() {
+        defer { handler.marks.abandon() }
         body = ByteBuffer()
         if let ticket {
             self.ticket = nil
@@ -286,11 +287,11 @@ final class LookupCall: RedisLaneReceiver {
         guard let question else { return }
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
-        handler.trace?.enter(SpanName.encode)
+        handler.marks.trace?.enter(SpanName.encode)
         do {
             let counts = try encode(question, into: &buffer)
-            handler.trace?.setOfStage(.bytes, buffer.writerIndex - AnswerHead.room)
-            handler.trace?.leave()
+            handler.marks.trace?.setOfStage(.bytes, buffer.writerIndex - AnswerHead.room)
+            handler.marks.trace?.leave()
             self.question = nil
             question.cached.count(counts)
             let failures = rows.failures(in: question.cached.plan)
@@ -355,14 +356,14 @@ final class LookupCall: RedisLaneReceiver {
     private func ended(_ outcome: LookupOutcome, status: Int = 200, cause: String? = nil) {
         let now = NIODeadline.now()
         let time = now - arrivedAt
-        room.serving.metrics.lookupEnded(route, outcome, after: time, trace: handler.trace?.context)
-        handler.trace?.set(.outcome, outcome.name)
+        room.serving.metrics.lookupEnded(route, outcome, after: time, trace: handler.marks.trace?.context)
+        handler.marks.trace?.set(.outcome, outcome.name)
         let matter: RequestLog.Matter? =
             outcome == .degraded ? .degraded : status == 500 ? .failed : time > room.settings.slowRequest ? .slow : nil
         if let matter {
             room.log.note(
                 matter, route: route.label.name, status: "\(status)", after: time, requestID: handler.requestID,
-                trace: handler.namedTrace, cause: cause, at: now)
+                trace: handler.marks.named, cause: cause, at: now)
         }
         if let permit {
             self.permit = nil
