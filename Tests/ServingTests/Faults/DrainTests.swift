@@ -6,6 +6,14 @@ import TidemarkTesting
 
 /// The end of the daemon under load.
 @Suite(.enabled(if: DaemonStage.isPossible), .timeLimit(.minutes(2))) struct DrainTests {
+    private final class Count: Sendable {
+        private let answers = Atomic(0)
+
+        var value: Int { answers.load(ordering: .relaxed) }
+
+        func add() -> Int { answers.add(1, ordering: .relaxed).newValue }
+    }
+
     /// Waits on a thread that may: the last tries are left without an answer for a second.
     private static func connect(_ stage: DaemonStage) async -> RawClient? {
         await withCheckedContinuation { continuation in
@@ -17,7 +25,7 @@ import TidemarkTesting
     @Test func whatWasSentBeforeTheEndIsAnswered() async throws {
         var options = DaemonStage.Options()
         options.settings.unready = .milliseconds(150)
-        let answered = Atomic(0)
+        let answered = Count()
         try await DaemonStage.with(options) { stage in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for number in 0..<8 {
@@ -34,7 +42,7 @@ import TidemarkTesting
                                 #expect(answer.body.contains("[\(ConnectionTests.count(user))]"), "\(answer)")
                                 isKept = answer.headers["connection"] != "close"
                                 user = (user + 8) % DaemonStage.users
-                                if answered.add(1, ordering: .relaxed).newValue == 200 { await stage.stop() }
+                                if answered.add() == 200 { await stage.stop() }
                             }
                             client.close()
                         }
@@ -43,7 +51,7 @@ import TidemarkTesting
                 try await tasks.waitForAll()
             }
         }
-        #expect(answered.load(ordering: .relaxed) > 200)
+        #expect(answered.value > 200)
     }
 
     @Test func anIdleConnectionIsClosedInTheEnd() async throws {
