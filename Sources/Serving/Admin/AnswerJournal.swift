@@ -1,5 +1,7 @@
+import Glibc
 import HTTPTypes
 import LocalDatabase
+import NIOPosix
 
 /// Idempotency keys and their answers in a file, so that they outlive the daemon.
 ///
@@ -93,6 +95,11 @@ actor AnswerJournal {
 
     private func open() async throws -> LocalDatabase {
         if let database { return database }
+        // For its owner alone; SQLite gives the files beside it the same mode. What is wrong with the path it says better itself.
+        try await NIOThreadPool.singleton.runIfActive { [path] in
+            let descriptor = unsafe Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
+            if descriptor >= 0 { Glibc.close(descriptor) }
+        }
         let opened = try await LocalDatabase(
             .init(path: path, busyTimeoutMilliseconds: 1_000, setup: Self.setup))
         database = opened

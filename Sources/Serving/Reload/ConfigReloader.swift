@@ -160,6 +160,8 @@ package actor ConfigReloader: Service {
         case .success(let text):
             let finding = await find(text, trusting: trusting)
             guard number > taken else { return .unchanged }
+            // A look that only remembers a text takes nothing away from one that prepares it.
+            if case .nothing(let outcome) = finding { return outcome }
             taken = number
             return take(finding, text, trusting: trusting)
         case .failure(let error):

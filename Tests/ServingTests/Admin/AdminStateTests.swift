@@ -25,6 +25,8 @@ import TidemarkTesting
                     "POST", "/admin/v1/sync/nothing:run", token: fixture.token(.operate), key: "gone")
             }
             #expect(first.status == 200 && missing.status == 404)
+            let mode = try FileManager.default.attributesOfItem(atPath: state)[.posixPermissions] as? Int
+            #expect(mode == 0o600)
             try await AdminFixture.with(try AdminFixture.config(), state: state) { fixture async throws in
                 let again = try await Self.force(fixture, "open", "k")
                 #expect(again.status == 200 && again.body == first.body)

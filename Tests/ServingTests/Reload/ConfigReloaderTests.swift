@@ -32,6 +32,7 @@ import TidemarkTesting
                 clock: clock.serving(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 registry: registry, read: { try file.read() },
                 prepare: { config in
+                    await named.pass()
                     let take = try named.take()
                     return {
                         take()
@@ -61,6 +62,24 @@ import TidemarkTesting
     private final class Named: Sendable {
         struct Unusable: Error, CustomStringConvertible { var description: String { "server.pem: not a certificate" } }
         private let state = Mutex((found: String?.some("a"), inForce: "a"))
+        private let held = Mutex<(entered: AsyncStream<Void>.Continuation, gate: AsyncStream<Void>)?>(nil)
+
+        /// Holds the next preparation until the gate is finished; the stream tells when it has come.
+        func holdNext() -> (entered: AsyncStream<Void>, gate: AsyncStream<Void>.Continuation) {
+            let (entered, told) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            let (gate, opener) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+            held.withLock { $0 = (told, gate) }
+            return (entered, opener)
+        }
+        func pass() async {
+            guard
+                let (entered, gate) = held.withLock({ held in
+                    defer { held = nil }; return held
+                })
+            else { return }
+            entered.yield()
+            for await _ in gate {}
+        }
         var inForce: String { state.withLock { $0.inForce } }
         var isNew: Bool { get throws { try found() != inForce } }
         func write(_ text: String?) { state.withLock { $0.found = text } }
@@ -156,6 +175,24 @@ import TidemarkTesting
         bench.named.write("b")
         #expect(await bench.reloader.reload() == .unchanged)
         #expect(bench.reloader.status.problem == nil)
+    }
+
+    @Test func ofTwoLooksAtOnceOneTakesTheConfig() async throws {
+        let bench = try Bench(Self.config(10))
+        let service = Task { try await bench.reloader.run() }
+        try await bench.clock.waitForSleepers(1)
+        bench.file.write(Self.config(20))
+        let (entered, gate) = bench.named.holdNext()
+        let reload = Task { await bench.reloader.reload() }
+        for await _ in entered { break }
+        bench.clock.advance(by: .seconds(1))
+        try await bench.clock.waitForSleepers(1)
+        gate.finish()
+        // The second look has overtaken the first, which says so.
+        #expect(await reload.value == .unchanged)
+        #expect(bench.applied.all == [.milliseconds(20)] && bench.reloader.status.generation == 2)
+        service.cancel()
+        try await service.value
     }
 
     @Test func whatNeedsARestartIsNamedUntilItIsTakenBack() async throws {

@@ -104,4 +104,42 @@ import TidemarkTesting
             }
         }
     }
+
+    @Test func doctorLooksAtCertificatesAndTheDaemonTakesARenewedOne() async throws {
+        try await Places.shared.with {
+            try await Stage.with(.sqlite) { stage async throws in
+                let bank = BankView(following: .column)
+                try await stage.source.commit(BankModel(.column, seed: 3).schema(stage.source))
+                try stage.define(bank.definitions)
+                let config = stage.workdir.file("tidemark.yaml")
+                let authority = try TestAuthority("a", in: stage.workdir.path)
+                let (short, long) = (try authority.issue("short", days: 3), try authority.issue("long", days: 90))
+                func put(_ identity: TestAuthority.Identity) throws {
+                    for (from, to) in [(identity.certificate, "server.pem"), (identity.key, "server.key")] {
+                        let bytes = try Data(contentsOf: URL(fileURLWithPath: from))
+                        try bytes.write(to: URL(fileURLWithPath: stage.workdir.file(to)), options: .atomic)
+                    }
+                }
+                let text = try String(contentsOfFile: config, encoding: .utf8)
+                try (text + "\nserve: {unready: 0s, tls: {certificate: server.pem, key: \"file:server.key\"}}\n").write(
+                    toFile: config, atomically: true, encoding: .utf8)
+                #expect(try await stage.run("doctor").output.contains("BAD   serve  secrets: "))
+                try put(short)
+                let early = try await stage.run("doctor").output
+                #expect(early.contains("look  serve.tls  certificate: server.pem ends at "), "\(early)")
+                let (daemon, _) = try await Self.serve(stage)
+                #expect(await daemon.hasSaid("a certificate is to be renewed"))
+                try put(long)
+                daemon.signal(SIGHUP)
+                #expect(await daemon.hasSaid("files that the config names are in force as they are now"))
+                #expect(
+                    try await stage.run("doctor").output.contains(
+                        "ok    serve.tls  certificate: server.pem counts until "))
+                daemon.terminate()
+                let ending = await daemon.ending(within: .seconds(20))
+                #expect(ending.code == 0 && ending.output.contains(" on https://127.0.0.1:"), "\(ending.story)")
+                #expect(!ending.errors.contains("PRIVATE KEY"))
+            }
+        }
+    }
 }
