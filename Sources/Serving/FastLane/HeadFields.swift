@@ -60,8 +60,8 @@ package struct HeadFields {
             case 12 where Self.isSame(name, "x-request-id"):
                 if requestID == nil, RequestHeaders.isRequestID(value) { requestID = value }
             case 14 where Self.isSame(name, "content-length"):
-                // The decoder lets nothing but digits and blanks through.
-                contentLength = Int(value) ?? Int(String(value.drop { $0 == " " }.prefix { $0 != " " }))
+                // The decoder lets nothing but digits and blanks through; what no Int holds is over every limit.
+                contentLength = Int(value) ?? Int(String(value.filter { $0 != " " && $0 != "\t" })) ?? .max
             case 16 where Self.isSame(name, "content-encoding"):
                 if !Self.isSame(value, "identity") { fault = .encoding }
             case 20 where Self.isSame(name, "x-request-timeout-ms"): readTimeout(value)
