@@ -120,7 +120,7 @@ struct BodyFuzz {
             tally.fail("\(route) is answered with \(answer.status): \(Self.shown(bytes))")
         }
         let words = Array(answer.body.readableBytesView)
-        if words.count > 64 << 10 {
+        if words.count > 32 << 10 {
             tally.fail("\(words.count) bytes of error for \(bytes.count): \(Self.shown(bytes))")
         }
         if !StrictJSON.accepts(words[...]) {

@@ -137,4 +137,38 @@ import Testing
             wrong.expect(in: error, file: "tidemark.yaml")
         }
     }
+
+    @Test func feastsRowsNeedNothingOfOurs() throws {
+        let config = try parse(
+            "project: shop\nserve:\n  feast: {registry: r.db, redis: \"redis://127.0.0.1:6379/1\"}\n")
+        let feast = try #require(config.serve.feast)
+        #expect(
+            feast.registry == "r.db" && feast.project == "shop" && feast.store.url.text == "redis://127.0.0.1:6379/1")
+        #expect(feast.keyVersion == 3 && !feast.versionedNames && config.sources.isEmpty)
+        let whole = try parse(
+            Self.right
+                + "\n  feast: {registry: r.db, redis: \"rediss://r:1/0\", project: Drivers, password: \"env:P\", key_version: 2, "
+                + "versioned_names: true, command_timeout: 2s}\n")
+        let other = try #require(whole.serve.feast)
+        #expect(other.project == "Drivers" && other.keyVersion == 2 && other.versionedNames)
+        #expect(other.store.password == .environment("P") && other.store.commandTimeout == .seconds(2))
+        #expect(whole.sources.count == 1)
+    }
+
+    @Test(arguments: [
+        ("{redis: \"redis://a:1/0\"}", "registry"), ("{registry: r.db}", "redis"),
+        ("{registry: r.db, redis: \"sqlite:x\"}", "redis"),
+        ("{registry: r.db, redis: \"redis://u:secret@a:1/0\"}", "redis"),
+        ("{registry: r.db, redis: \"redis://a:1/0\", key_version: 1}", "key_version"),
+        ("{registry: r.db, redis: \"redis://a:1/0\", registrie: x}", "registrie"),
+    ])
+    func wrongSettingsOfFeastAreNamed(_ text: String, _ word: String) {
+        do {
+            _ = try parse("project: shop\nserve:\n  feast: \(text)\n")
+            Issue.record("accepted: \(text)")
+        } catch {
+            #expect(error.description.contains(word) && error.description.contains("tidemark.yaml:3"), "\(error)")
+            #expect(!error.description.contains("secret"))
+        }
+    }
 }

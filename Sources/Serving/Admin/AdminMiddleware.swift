@@ -25,7 +25,7 @@ struct AdminEnvelope: RouterMiddleware {
         } catch let error as HTTPParserError {
             throw error
         } catch {
-            let problem = AdminProblem(error)
+            let problem = Self.wrongMethod(error, request) ?? AdminProblem(error)
             if problem.status.kind == .serverError, !(error is AdminProblem) {
                 context.logger.error("an admin request failed", metadata: ["error": "\(error)"])
             }
@@ -36,6 +36,16 @@ struct AdminEnvelope: RouterMiddleware {
         let route = context.endpointPath.flatMap { $0 == "NotFound" ? nil : $0 } ?? "other"
         registry.counter(.adminRequests, [route, "\(response.status.code)"]).add()
         return response
+    }
+
+    /// What the router takes for an unknown path because the path hasn't this method.
+    private static func wrongMethod(_ error: any Error, _ request: Request) -> AdminProblem? {
+        guard !(error is AdminProblem), (error as? any HTTPResponseError)?.status == .notFound,
+            let methods = AdminOpenAPI.methods(of: request.uri.path)
+        else { return nil }
+        var problem = AdminProblem(.methodNotAllowed, "Method not allowed", "this route allows \(methods)")
+        problem.headers[.allow] = methods
+        return problem
     }
 
     /// The client's id where it is a plain word, else a new one.

@@ -1,5 +1,4 @@
 import FeatureModel
-import HTTPTypes
 
 /// The description of the admin listener's routes, OpenAPI 3.1.
 enum AdminOpenAPI {
@@ -10,9 +9,21 @@ enum AdminOpenAPI {
         "security":[{"token":[]}],"paths":{\(paths.joined(separator: ","))},"components":{\(components)}}
         """
 
-    /// The methods of each path.
-    static let methods: [(path: String, methods: [HTTPRequest.Method])] = operations.map { path, operations in
-        (path, operations.compactMap { HTTPRequest.Method($0.method.uppercased()) })
+    /// The methods that the path of a request has, as `Allow` lists them; `nil` where there is no such path.
+    static func methods(of path: String) -> String? {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        let found = operations.first { pattern, _ in
+            let expected = pattern.split(separator: "/", omittingEmptySubsequences: false)
+            return expected.count == parts.count && zip(expected, parts).allSatisfy(isSame)
+        }
+        return found.map { $0.1.map { $0.method.uppercased() }.sorted().joined(separator: ", ") }
+    }
+
+    /// Whether a part of a path is what a pattern's part wants: `{name}` is anything, with the verb behind it if it has one.
+    private static func isSame(_ pattern: Substring, _ part: Substring) -> Bool {
+        guard pattern.hasPrefix("{"), let end = pattern.firstIndex(of: "}") else { return pattern == part }
+        let verb = pattern[pattern.index(after: end)...]
+        return part.count > verb.count && part.hasSuffix(verb) && (!verb.isEmpty || !part.contains(":"))
     }
 
     /// Method and path of each operation, as the router has them.

@@ -20,7 +20,6 @@ struct AdminRoutes: Sendable {
         }
         router.group().add(middleware: AdminPermit(access: access, scope: .read, kind: .read))
             .get("/openapi.json") { _, _ in AdminJSON.response(.ok, Array(AdminOpenAPI.document.utf8)) }
-        addRefusals(to: router)
         let views = AdminViews(sources)
         addReads(group(.read, .read), views)
         addViewChanges(group(.operate, .change), group(.admin, .change), views)
@@ -44,21 +43,6 @@ struct AdminRoutes: Sendable {
         group(.admin, .read).get("/audit") { [audit] request, _ in
             let limit = try Self.limit(request.uri.queryParameters.get("limit"))
             return Self.answer(["entries": .list(audit.newest(limit)), "failure": .optional(audit.failure)])
-        }
-    }
-
-    /// Answers the methods that a path doesn't have with 405 and those that it has.
-    private func addRefusals(to router: Router<AdminContext>) {
-        let all: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options, .trace]
-        for (path, methods) in AdminOpenAPI.methods {
-            let allowed = methods.map(\.rawValue).sorted().joined(separator: ", ")
-            for method in all where !methods.contains(method) {
-                router.on(RouterPath(path), method: method) { _, _ -> Response in
-                    var problem = AdminProblem(.methodNotAllowed, "Method not allowed", "this route allows \(allowed)")
-                    problem.headers[.allow] = allowed
-                    throw problem
-                }
-            }
         }
     }
 

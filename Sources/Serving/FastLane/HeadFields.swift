@@ -26,7 +26,7 @@ package struct HeadFields {
             case .timeout: "X-Request-Timeout-Ms is a whole number from 1 to 600000"
             case .expectation: "only 100-continue can be expected"
             case .encoding: "a body is taken without Content-Encoding only"
-            case .transferEncoding: "chunked is the only Transfer-Encoding that is taken"
+            case .transferEncoding: "chunked is the only Transfer-Encoding that is taken, and without a Content-Length"
             case .host: "a request of HTTP/1.1 has one Host, and it is a host"
             }
         }
@@ -53,6 +53,7 @@ package struct HeadFields {
     /// Reads them. HTTP/1.1 wants a `Host` (RFC 9112, 3.2), older versions don't.
     package init(_ headers: HTTPHeaders, needsHost: Bool = true) {
         var hosts = 0
+        var isCoded = false
         for (name, value) in headers {
             // The length sorts out all but a few names before any comparison.
             switch name.utf8.count {
@@ -60,6 +61,7 @@ package struct HeadFields {
                 hosts += 1
                 if !Self.isHost(value) { fault = .host }
             case 17 where Self.isSame(name, "transfer-encoding"):
+                isCoded = true
                 if !Self.isSame(value, "chunked") { fault = .transferEncoding }
             case 6 where Self.isSame(name, "expect"):
                 expectsContinue = Self.isSame(value, "100-continue")
@@ -73,13 +75,17 @@ package struct HeadFields {
             case 13 where Self.isSame(name, "authorization"):
                 if authorizations == 0 { authorization = value }
                 authorizations += 1
-            case 14 where Self.isSame(name, "content-length"): contentLength = Int(value)
+            case 14 where Self.isSame(name, "content-length"):
+                // The decoder lets nothing but digits and blanks through; what no Int holds is over every limit.
+                contentLength = Int(value) ?? Int(String(value.filter { $0 != " " && $0 != "\t" })) ?? .max
             case 16 where Self.isSame(name, "content-encoding"):
                 if !Self.isSame(value, "identity") { fault = .encoding }
             case 20 where Self.isSame(name, "x-request-timeout-ms"): readTimeout(value)
             default: break
             }
         }
+        // Whoever stands before this daemon may have gone by the one where it goes by the other (RFC 9112, 6.1).
+        if isCoded, contentLength != nil { fault = .transferEncoding }
         if hosts > 1 || (hosts == 0 && needsHost) { fault = .host }
     }
 

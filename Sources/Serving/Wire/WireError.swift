@@ -58,12 +58,22 @@ package struct WireError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Where the wrong value lies in the body, if there is one.
     package var input: Range<Int>?
 
+    /// Names of the request that stand in `detail` and `path` are cut where they are long: an error has no more to carry than who sent
+    /// it must read.
     package init(_ code: Code, _ detail: String, path: [Step] = [], offset: Int = 0, input: Range<Int>? = nil) {
         self.code = code
-        self.detail = detail
-        self.path = path
+        self.detail = Self.shortened(detail, to: 2_048)
+        self.path = path.map { step in
+            guard case .field(let name) = step else { return step }
+            return .field(Self.shortened(name, to: 256))
+        }
         self.offset = offset
         self.input = input
+    }
+
+    private static func shortened(_ text: String, to limit: Int) -> String {
+        guard text.utf8.count > limit else { return text }
+        return String(decoding: text.utf8.prefix(limit), as: UTF8.self) + "…"
     }
 
     package var description: String { path.isEmpty ? detail : "\(pointer): \(detail)" }
