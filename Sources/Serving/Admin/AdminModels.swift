@@ -37,11 +37,11 @@ struct AdminModels: Sendable {
         _ name: String, _ work: () async throws(RankerError) -> ModelStatus
     ) async throws -> AdminChange {
         let before = registry.status(name).live?.version
-        do {
+        do throws(RankerError) {
             let after = try await work()
             return AdminChange(
                 before: .optional(before), after: .optional(after.live?.version), answer: Self.document(after))
-        } catch let error as RankerError {
+        } catch {
             throw Self.problem(error, live: before)
         }
     }
