@@ -75,11 +75,15 @@ struct ModelHome: Service {
 
     /// Follows the folders until shutdown.
     func run() async throws {
-        try? await cancelWhenGracefulShutdown {
-            while true {
-                try await Task.sleep(for: Self.interval)
-                await registry.follow()
+        do {
+            try await cancelWhenGracefulShutdown { () async throws -> Void in
+                while true {
+                    try await Task.sleep(for: Self.interval)
+                    await registry.follow()
+                }
             }
+        } catch is CancellationError {
+            // Shutdown: nothing is half-way.
         }
         do {
             try await client?.shutdown()

@@ -83,7 +83,7 @@ import Testing
         #expect(config.sync.shutdown == .seconds(15))
         #expect(config.telemetry.logLevel == .debug)
         #expect(config.telemetry.logFormat == .json)
-        #expect(config.uninterpreted == ["models"])
+        #expect(config.uninterpreted.isEmpty)
     }
 
     @Test func defaultsStandInForWhatIsNotSaid() throws {

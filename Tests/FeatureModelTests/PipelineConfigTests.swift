@@ -67,7 +67,7 @@ struct PipelineConfigTests {
         ("list: similar", "list: similr", "did you mean \"similar\"?"),
         ("fallback: popular", "fallback: popula", "pipelines.home.fallback"),
         ("model: ctr", "model: cvr", "pipelines.home.ranker.model"),
-        ("k: 10", "k: 200", "at most max_k = 100"),
+        ("k: 10", "k: 200\n    max_k: 100", "at most max_k = 100"),
         ("k: 10", "timeout: 30s", "at most serve.max_timeout"),
         ("is: true, policy", "policy", "a feature and no test"),
         ("max: 100", "max: 100, is: 3", "several tests of one feature"),

@@ -24,12 +24,17 @@ final class Temper: Sendable {
 
     let clock: ManualClock
     /// Yields for each call that makes its caller wait.
-    let engaged: AsyncStream<Void>.Continuation
+    let engaged: AsyncStream<Duration>.Continuation
+    /// How far the clock must move for a caller to give up.
+    let patience: Duration
     private let state = Mutex(State())
 
-    init(_ clock: ManualClock, _ engaged: AsyncStream<Void>.Continuation) {
+    init(
+        _ clock: ManualClock, _ engaged: AsyncStream<Duration>.Continuation, patience: Duration = .milliseconds(25)
+    ) {
         self.clock = clock
         self.engaged = engaged
+        self.patience = patience
     }
 
     var mood: Mood {
@@ -50,11 +55,11 @@ final class Temper: Sendable {
         case .failing: throw Failed()
         case .flapping: if !call.isMultiple(of: 2) { throw Failed() }
         case .slow:
-            engaged.yield()
+            engaged.yield(patience)
             // Doesn't look at its cancellation either.
             await hold(whenReleased: false)
         case .silent:
-            engaged.yield()
+            engaged.yield(patience)
             await hold(whenReleased: false)
         }
     }

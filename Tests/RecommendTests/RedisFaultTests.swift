@@ -67,7 +67,7 @@ struct RedisFaultTests {
     ) async throws {
         let runner = CallRunner()
         let gates = GateBook()
-        let (events, engaged) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (events, engaged) = AsyncStream.makeStream(of: Duration.self, bufferingPolicy: .bufferingNewest(1))
         _ = events
         let well = Temper(ManualClock(), engaged)
         let recommender = Recommender(

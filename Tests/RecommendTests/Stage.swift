@@ -60,12 +60,12 @@ struct Stage: Sendable {
         _ text: String = config, _ body: @escaping @Sendable (Stage) async throws -> Result
     ) async throws -> Result {
         let clock = ManualClock()
-        let (events, engaged) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .unbounded)
+        let (events, engaged) = AsyncStream.makeStream(of: Duration.self, bufferingPolicy: .unbounded)
         let runner = CallRunner(clock: clock.recommending)
         let stage = try await Stage(text, clock, engaged, runner)
         return try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await runner.run() }
-            tasks.addTask { for await _ in events { clock.advance(by: .milliseconds(25)) } }
+            tasks.addTask { for await patience in events { clock.advance(by: patience) } }
             await runner.untilRunning()
             defer { tasks.cancelAll() }
             do {
@@ -80,14 +80,14 @@ struct Stage: Sendable {
     }
 
     private init(
-        _ text: String, _ clock: ManualClock, _ engaged: AsyncStream<Void>.Continuation, _ runner: CallRunner
+        _ text: String, _ clock: ManualClock, _ engaged: AsyncStream<Duration>.Continuation, _ runner: CallRunner
     ) async throws {
         self.clock = clock
         registry = MetricRegistry()
         similar = Temper(clock, engaged)
         popular = Temper(clock, engaged)
-        rows = Temper(clock, engaged)
-        ranker = Temper(clock, engaged)
+        rows = Temper(clock, engaged, patience: .milliseconds(80))
+        ranker = Temper(clock, engaged, patience: .milliseconds(80))
         gates = GateBook(clock: clock.recommending)
         let hasList = Mutex<Bool>.Box(true)
         self.hasList = hasList

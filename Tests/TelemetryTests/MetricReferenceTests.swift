@@ -67,10 +67,15 @@ import Testing
             registry.counter(.traceSpansDropped, ["full"]), registry.counter(.traceSpansExported),
             registry.counter(.traceExports, ["ok"]),
             registry.counter(.accessRefusals, ["http", "missing"]),
+            registry.counter(.recommendRungs, ["home", "recall"]), registry.counter(.recommendRefused, ["too_large"]),
+            registry.counter(.recommendLeftOut, ["home", "similar", "late"]),
         ] {
             counter.add()
         }
         registry.histogram(.lookupDurationSeconds, ["/v1/lookup", "ok"]).observe(seconds: 0.001)
+        registry.gauge(.dependencyCalls, ["ranker.ctr"]).set(1)
+        registry.gauge(.recommendRemembered, ["home", "policy"]).set(1)
+        registry.histogram(.stageDurationSeconds, ["home", "rows", "ok"]).observe(seconds: 0.001)
         registry.setInfo(.config, ["abc"])
         registry.setInfo(.build, ["0.1.0"])
         let page = registry.render(.prometheus)

@@ -3,6 +3,7 @@ import FeatureModel
 import Foundation
 import Logging
 import OnlineStore
+import Ranking
 import Recommend
 import Serving
 import Sync

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import NIOCore
 import OnlineStore
+import Ranking
 import Recommend
 import RedisClient
 import Resilience

@@ -4,7 +4,7 @@ import Ranking
 import Recall
 import Training
 
-struct TrainCommand: AsyncParsableCommand {
+struct TrainCommand: ProjectCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
         abstract: "Train a model that ranks, test it by time, and make it live if it is any good.",
@@ -43,7 +43,7 @@ struct TrainCommand: AsyncParsableCommand {
     var keepCurrent = false
 }
 
-extension TrainCommand: ProjectCommand {
+extension TrainCommand {
     func run(_ workspace: Workspace) async throws {
         guard (1...10_000).contains(rounds) else { throw UsageError("--rounds takes 1 to 10000; not \(rounds)") }
         var home = try TrainingHome(name, workspace)
@@ -59,8 +59,9 @@ extension TrainCommand: ProjectCommand {
         let training = try home.training(workspace) { lines.line($0).update(0, of: nil) }
         let result = try await Self.reporting { try await Signals.stopping { try await training.run() } }
         lines.finish()
-        let version = try dryRun ? nil : await Self.reporting { try write(result, home, workspace) }
-        try print(result, version)
+        var version: String?
+        if !dryRun { version = try await Self.reporting { try write(result, home, workspace) } }
+        try show(result, version)
         guard result.isUseful else {
             Console.error("the model ranks no better than popularity: it is not made current")
             throw Ending.failed
@@ -84,11 +85,11 @@ extension TrainCommand: ProjectCommand {
         return version
     }
 
-    private func print(_ result: TrainingResult, _ version: String?) throws {
+    private func show(_ result: TrainingResult, _ version: String?) throws {
         if output.json { return try Console.json(TrainingLine(name, version, result)) }
-        Swift.print(QualityTable.text(result))
+        print(QualityTable.text(result))
         if let version {
-            Swift.print("\(name): version \(version), \(result.rounds) rounds, \(result.columns.count) columns")
+            print("\(name): version \(version), \(result.rounds) rounds, \(result.columns.count) columns")
         }
     }
 
