@@ -18,8 +18,9 @@ extension GaugeMetric {
         MetricName.recallBuildDurationSeconds, help: "How long building the list in use took.", labels: ["list"])
     package static let recallBuildRows = GaugeMetric(
         MetricName.recallBuildRows,
-        help: "Rows of the query that the list in use was built from, by what became of them: used (they count), faulty "
-            + "(not what the config says), left_out (over a limit), outside (of the window, or behind the cut).",
+        help:
+            "Rows that the list in use was built from: used, faulty (not what the config says), left_out (over a limit), "
+            + "outside (of the window, or behind the cut).",
         labels: ["list", "fate"])
 }
 
