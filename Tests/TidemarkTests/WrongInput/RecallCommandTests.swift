@@ -71,26 +71,26 @@ struct RecallCommandTests {
     }
 
     private func lines(_ workdir: Workdir) async throws -> [Line] {
-        let ending = await try start("list", "--json", in: workdir).ending()
+        let ending = try await start("list", "--json", in: workdir).ending()
         return try JSONDecoder().decode([Line].self, from: Data(ending.output.utf8))
     }
 
     @Test func listsAreBuiltListedAndRolledBack() async throws {
         try await withShop(events: 2_000) { workdir in
-            let before = await try start("list", in: workdir).ending()
+            let before = try await start("list", in: workdir).ending()
             #expect(before.code == 3 && before.output.contains("never built"))
-            for _ in 0..<2 { #expect(await (try start("build", in: workdir)).ending().code == 0) }
+            for _ in 0..<2 { #expect(try await start("build", in: workdir).ending().code == 0) }
             let lines = try await lines(workdir)
             #expect(lines.map(\.version) == [2, 1, 2, 1])
             #expect(lines.map(\.live) == [true, false, true, false])
-            #expect(await (try start("rollback", "popular", in: workdir)).ending().code == 0)
+            #expect(try await start("rollback", "popular", in: workdir).ending().code == 0)
             #expect(try await self.lines(workdir).map(\.live) == [false, true, true, false])
-            #expect(await (try start("rollback", "popular", in: workdir)).ending().code == 1)
-            let unknown = await try start("build", "populr", in: workdir).ending()
+            #expect(try await start("rollback", "popular", in: workdir).ending().code == 1)
+            let unknown = try await start("build", "populr", in: workdir).ending()
             #expect(unknown.code == 2 && unknown.errors.contains("popular"))
             // A damaged live version is told, and exit code 3 says that something differs.
             try workdir.write("nothing", to: "recall/similar/2/data.bin")
-            let damaged = await try start("list", "similar", in: workdir).ending()
+            let damaged = try await start("list", "similar", in: workdir).ending()
             #expect(damaged.code == 3 && damaged.output.contains("another length"))
         }
     }
