@@ -13,11 +13,13 @@ package final class RecallList: Sendable {
     /// How much less each seed weighs than the one before it, which the user met later.
     static let seedDecay: Float = 0.9
 
+    /// What it is made by.
     package var kind: RecallKind { artifact.kind }
     /// Microseconds since 1970.
     package var builtAt: Int64 { manifest.builtAt }
     /// When the newest event happened that it is made of; microseconds since 1970.
     package var newestEvent: Int64 { manifest.newestEvent }
+    /// How many items it knows.
     package var itemCount: Int { artifact.ids.count }
     /// What it takes of the config's `max_bytes`.
     package var byteCount: Int { Int(manifest.bytes) }

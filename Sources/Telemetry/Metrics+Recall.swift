@@ -19,8 +19,8 @@ extension GaugeMetric {
     package static let recallBuildRows = GaugeMetric(
         MetricName.recallBuildRows,
         help:
-            "Rows of the query that the list in use was built from, by what became of them: used (they count), faulty "
-            + "(not what the config says), left_out (over a limit), outside (of the window, or behind the cut).",
+            "Rows that the list in use was built from: used, faulty (not what the config says), left_out (over a limit), "
+            + "outside (of the window, or behind the cut).",
         labels: ["list", "fate"])
 }
 

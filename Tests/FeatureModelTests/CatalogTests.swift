@@ -19,7 +19,7 @@ import Testing
 
     @Test func theShopCompilesToWhatItSays() throws {
         let catalog = try Catalog.compile(project: "shop", files: try Files.shop(), sources: ["shop"])
-        #expect(catalog.views.map(\.name) == ["item", "item_stats", "user_activity", "user_week"])
+        #expect(catalog.views.map(\.name) == ["item", "item_stats", "user_activity", "user_week", "user_recent"])
         let activity = try #require(catalog.view("user_activity"))
         #expect(activity.entity == Entity(name: "user", keys: [.init(name: "user_id", type: .int64)]))
         #expect(activity.every == .seconds(30))
@@ -45,6 +45,8 @@ import Testing
         let service = try #require(catalog.service("ranker_v1"))
         #expect(service.features.prefix(2).map(\.feature) == ["views_7d", "carts_7d"])
         #expect(service.features.contains(FeatureReference(view: "item_stats", feature: "ctr_7d")))
+        #expect(try #require(catalog.view("user_recent")).features.map(\.type) == [.list(.int64)])
+        #expect(try #require(catalog.service("home_v1")).features.count == 17)
     }
 
     @Test func theExampleOfTheInterfaceCompiles() throws {

@@ -14,7 +14,7 @@ struct ArtifactTests {
         popular.items = [2, 0, 1, 3, 0]
         popular.scores = [1, 0.5, 0.25, 1, 1]
         var similar = RecallArtifact(
-            kind: .coOccurrence, ids: .texts(starts: [0, 1, 3, 3 + 2], bytes: Array("abcdä".utf8)))
+            kind: .coOccurrence, ids: .texts(starts: [0, 1, 3, 6], bytes: Array("abcdä".utf8)))
         similar.starts = [0, 1, 3, 3]
         similar.items = [1, 0, 2]
         similar.scores = [0.5, 0.5, 0.1]
@@ -33,7 +33,7 @@ struct ArtifactTests {
     }
 
     @Test func idsAreFoundByValue() {
-        let texts = ItemIDs.texts(starts: [0, 1, 3, 5], bytes: Array("abcdä".utf8))
+        let texts = ItemIDs.texts(starts: [0, 1, 3, 6], bytes: Array("abcdä".utf8))
         #expect(texts.index(of: .text("bc")) == 1)
         #expect(texts.index(of: .text("b")) == nil)
         #expect(texts.index(of: .integer(1)) == nil)
@@ -91,7 +91,8 @@ struct ArtifactTests {
         let list = RecallList(
             artifact,
             RecallManifest(
-                list: "list", kind: artifact.kind, version: 1, builtAt: 0, newestEvent: 0, until: nil, seconds: 0, counts: RecallCounts(), bytes: 0, sha256: ""))
+                list: "list", kind: artifact.kind, version: 1, builtAt: 0, newestEvent: 0, until: nil, seconds: 0,
+                counts: RecallCounts(), bytes: 0, sha256: ""))
         let ids = (0..<artifact.ids.count).map { artifact.ids[$0] }
         #expect(list.neighbours(of: ids, limit: 10).allSatisfy { $0.score.isFinite })
         #expect(list.top(limit: 10).count <= 10)

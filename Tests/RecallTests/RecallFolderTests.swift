@@ -27,7 +27,8 @@ struct RecallFolderTests {
             artifact(number), lock: lock, keep: keep, limit: 1 << 20,
             manifest: { version, bytes, sha256 in
                 RecallManifest(
-                    list: "list", kind: .popularity, version: version, builtAt: 0, newestEvent: number, until: nil, seconds: 0, counts: RecallCounts(), bytes: bytes, sha256: sha256)
+                    list: "list", kind: .popularity, version: version, builtAt: 0, newestEvent: number, until: nil,
+                    seconds: 0, counts: RecallCounts(), bytes: bytes, sha256: sha256)
             }, at: step)
     }
 
@@ -61,7 +62,8 @@ struct RecallFolderTests {
         try await withFolder { directory in
             try Self.publish(1, directory)
             let wanted = step.rawValue
-            await #expect(processExitsWith: .signal(SIGKILL)) { [directory = directory as String, wanted = wanted as String] in
+            await #expect(processExitsWith: .signal(SIGKILL)) {
+                [directory = directory as String, wanted = wanted as String] in
                 try RecallFolderTests.publish(2, directory) { step in
                     if step.rawValue == wanted { kill(getpid(), SIGKILL) }
                 }

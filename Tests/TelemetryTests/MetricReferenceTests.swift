@@ -56,6 +56,13 @@ import Testing
         ] {
             gauge.set(1)
         }
+        for metric in [
+            GaugeMetric.recallListNewestEventTimestampSeconds, .recallListItems, .recallListVersion,
+            .recallListRefused, .recallBuildTimestampSeconds, .recallBuildDurationSeconds,
+        ] {
+            registry.gauge(metric, ["popular"]).set(1)
+        }
+        registry.gauge(.recallBuildRows, ["popular", "used"]).set(1)
         for counter in [
             registry.counter(.retries, ["read"]), registry.counter(.storeErrors, ["unavailable"]),
             registry.counter(.sourceErrors, ["shop", "unavailable"]), registry.counter(.logLinesDropped),

@@ -44,7 +44,7 @@ package struct RecallManifest: Sendable, Hashable, Codable {
         do {
             self = try JSONDecoder().decode(RecallManifest.self, from: Data(bytes))
         } catch {
-            throw RecallError(.damaged, "the manifest can't be read", detail: "\(error)")
+            throw RecallError(.damaged, "the manifest can't be read", detail: "\(String("\(error)".prefix(200)))")
         }
         guard format == 1 else {
             throw RecallError(.incompatible, "the manifest is of another format", detail: "expected 1, found \(format)")

@@ -41,7 +41,8 @@ package struct RecallBuilder: Sendable {
         let seconds = (ContinuousClock.now - started).inSeconds
         let manifest = try folder.publish(
             draft.artifact, lock: lock, keep: config.keep, limit: config.maximumBytes,
-            manifest: { draft.manifest(version: $0, builtAt: builtAt, seconds: seconds, bytes: $1, sha256: $2) }, at: step)
+            manifest: { draft.manifest(version: $0, builtAt: builtAt, seconds: seconds, bytes: $1, sha256: $2) },
+            at: step)
         return RecallBuildReport(manifest: manifest, seconds: (ContinuousClock.now - started).inSeconds)
     }
 

@@ -88,20 +88,34 @@ extension RecallCommand {
             let lists = try RecallCommand.lists(names, workspace)
             let cut = try cut()
             guard let every else {
-                let isDone = try await Signals.stopping { try await pass(lists, cut, workspace) }
-                if !isDone { throw Ending.failed }
+                try await once(lists, cut, workspace)
                 return
             }
             guard let interval = Duration(spelling: every), interval >= .seconds(1) else {
                 throw UsageError("--every takes a time of at least 1s, as in 10m; not \(every)")
             }
-            try await Signals.stopping {
-                while true {
-                    let next = ContinuousClock.now + interval
-                    _ = try await pass(lists, cut, workspace)
-                    try await Task.sleep(until: next)
+            do {
+                try await Signals.stopping {
+                    while true {
+                        let next = ContinuousClock.now + interval
+                        _ = try await pass(lists, cut, workspace)
+                        try await Task.sleep(until: next)
+                    }
                 }
+            } catch is CancellationError {
+                Console.note("stopped: what was built is live")
             }
+        }
+
+        private func once(_ lists: [RecallListConfig], _ cut: Int64?, _ workspace: Workspace) async throws {
+            let isDone: Bool
+            do {
+                isDone = try await Signals.stopping { try await pass(lists, cut, workspace) }
+            } catch is CancellationError {
+                Console.note("stopped: what was built is live, of the rest the version before")
+                throw Ending.failed
+            }
+            if !isDone { throw Ending.failed }
         }
 
         private func cut() throws -> Int64? {
