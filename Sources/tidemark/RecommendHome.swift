@@ -30,6 +30,7 @@ struct RecommendHome: Sendable {
             RecallLibrary($0, directory: ConfigFiles.resolve($0.directory, from: configPath), logger: logger)
         }
         self.library = library
+        if let library { RecallMetrics.install(library, in: registry) }
         recommender = Recommender(
             Recommender.Environment(
                 runner: runner, catalogs: catalogs, rows: rows, list: { library?.list($0) }, ranker: ranker,

@@ -1,7 +1,7 @@
 import FeatureModel
 
 /// The description of the admin listener's routes, OpenAPI 3.1.
-enum AdminOpenAPI {
+package enum AdminOpenAPI {
     /// The JSON of the listener's `/openapi.json`.
     static let document = """
         {"openapi":"3.1.0","info":{"title":"Tidemark, admin","version":"0.1.0","description":"What operators read and change of a \
@@ -27,7 +27,9 @@ enum AdminOpenAPI {
     }
 
     /// Method and path of each operation, as the router has them.
-    static let routes = methods.flatMap { path, methods in methods.map { "\($0.rawValue) \(path)" } }
+    package static let routes = operations.flatMap { path, operations in
+        operations.map { "\($0.method.uppercased()) \(path)" }
+    }
 
     private struct Operation {
         let method: String
@@ -88,6 +90,27 @@ enum AdminOpenAPI {
             "/admin/v1/breakers/{name}:reset",
             [change("post", "resetBreaker", "Lets a breaker go by what it counts again.", .operate, name: "name")]),
         path("/admin/v1/limits", [get("limits", "Every limit and how much of it is used.", .read)]),
+        path("/admin/v1/models", [get("models", "Every model, what is live and what was refused.", .read)]),
+        path(
+            "/admin/v1/models/{name}:reload",
+            [
+                change(
+                    "post", "reloadModel", "Loads a model's version beside the live one and swaps it in.", .operate,
+                    name: "name", #""version":{"type":"string"}"#)
+            ]),
+        path(
+            "/admin/v1/models/{name}:rollback",
+            [change("post", "rollbackModel", "Goes back to the version before.", .operate, name: "name")]),
+        path(
+            "/v2/repository/index",
+            [operation("post", "repositoryIndex", "The models, as Triton and MLServer list them.", .read, [], body: "")]),
+        path(
+            "/v2/repository/models/{name}/load",
+            [
+                operation(
+                    "post", "repositoryLoad", "Loads a model's current version.", .operate, nameParameter("name"),
+                    body: "")
+            ]),
         path("/admin/v1/config", [get("config", "The config in force, without secrets.", .admin)]),
         path("/admin/v1/config:reload", [change("post", "reloadConfig", "Reads the config file now.", .admin)]),
         path(

@@ -1,6 +1,7 @@
 import FeatureModel
 import Logging
 import OnlineStore
+import Ranking
 import Resilience
 import ServiceLifecycle
 import Serving
@@ -69,7 +70,7 @@ struct AdminFixture: Sendable {
                 audit: path, state: state,
                 sources: AdminSources(
                     project: "shop", store: store ?? memory, owner: "test", wall: { 1_700_000_000_000_000 },
-                    breakers: breakers, limits: breakers, config: panel),
+                    breakers: breakers, limits: breakers, config: panel, models: ModelRegistry(folders: [:])),
                 registry: registry, security: security, logger: log.logger, onListening: { found.yield($0) })
             let group = ServiceGroup(
                 configuration: .init(services: [listener], logger: Logger(label: "t") { _ in SwiftLogNoOpLogHandler() })
