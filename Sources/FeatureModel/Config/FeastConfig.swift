@@ -50,7 +50,12 @@ extension ConfigReader {
         guard let node, let registry = node["registry"]?.text, let project = node["project"]?.text ?? project,
             let store = store(node, at: "serve.feast", urlKey: "redis")
         else { return nil }
-        guard store.url.scheme.isRedis else { return nil }
+        guard store.url.scheme.isRedis else {
+            diagnostics.report(
+                node.place, "serve.feast.redis", found: "\(store.url.scheme.rawValue):",
+                expected: "Feast's Redis: redis://HOST:PORT/DB, rediss:// or redis+unix://")
+            return nil
+        }
         return FeastConfig(
             registry: registry, project: project, store: store, keyVersion: Self.count(node["key_version"], 3),
             versionedNames: node["versioned_names"]?.flag ?? false)
