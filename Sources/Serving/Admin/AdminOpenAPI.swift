@@ -103,7 +103,8 @@ package enum AdminOpenAPI {
             [change("post", "rollbackModel", "Goes back to the version before.", .operate, name: "name")]),
         path(
             "/v2/repository/index",
-            [operation("post", "repositoryIndex", "The models, as Triton and MLServer list them.", .read, [], body: "")]),
+            [operation("post", "repositoryIndex", "The models, as Triton and MLServer list them.", .read, [], body: "")]
+        ),
         path(
             "/v2/repository/models/{name}/load",
             [
