@@ -15,3 +15,11 @@ extension GaugeMetric {
         MetricName.modelLoadedTimestampSeconds, help: "When the live version was made live, in seconds since 1970.",
         labels: ["model"])
 }
+
+extension MetricFamily {
+    /// All of this file.
+    static let models: [MetricFamily] = [
+        CounterMetric.modelLoads.family, GaugeMetric.modelRefused.family, GaugeMetric.modelLoaded.family,
+        GaugeMetric.modelLoadedTimestampSeconds.family,
+    ]
+}

@@ -116,7 +116,9 @@ extension MetricFamily {
             InfoMetric.config.family, InfoMetric.build.family,
             processCPUSeconds,
         ]
-        let all = counters.map(\.family) + gauges.map(\.family) + others + control + recall + recommend + traces
-        return all.sorted { $0.name < $1.name }
+        let all = [
+            counters.map(\.family), gauges.map(\.family), others, control, models, recall, recommend, traces,
+        ]
+        return all.joined().sorted { $0.name < $1.name }
     }()
 }

@@ -19,6 +19,7 @@ package struct KeyIndex: Sendable {
     /// The number of a key, if it has one.
     package func place(of key: EntityKeyValue) -> UInt32? { places[key] }
 
+    /// How many keys have a number.
     package var count: Int { keys.count }
 }
 

@@ -15,6 +15,7 @@ package struct ModelConfig: Hashable, Sendable {
 
 /// One column of a model's matrix as the config says it.
 package struct ModelColumnConfig: Hashable, Sendable {
+    /// Where the value of a column comes from.
     package enum Input: Hashable, Sendable {
         case feature(FeatureReference)
         /// The score of a recall source of the pipeline.
