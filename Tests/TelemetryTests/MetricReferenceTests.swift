@@ -51,8 +51,9 @@ import Testing
             registry.gauge(.catalogGeneration), registry.gauge(.catalogAgeSeconds), registry.gauge(.catalogProblems),
             registry.gauge(.admissionLimit), registry.gauge(.admissionInFlight), registry.gauge(.configGeneration),
             registry.gauge(.configWaitsForRestart), registry.gauge(.traceSpansWaiting),
-            registry.gauge(.traceSampleRatio),
-            registry.gauge(.configWaitsForRestart), registry.gauge(.certificateExpiryTimestampSeconds, ["serve"]),
+            registry.gauge(.traceSampleRatio), registry.gauge(.certificateExpiryTimestampSeconds, ["serve"]),
+            registry.gauge(.modelRefused, ["ranker"]), registry.gauge(.modelLoaded, ["ranker"]),
+            registry.gauge(.modelLoadedTimestampSeconds, ["ranker"]),
         ] {
             gauge.set(1)
         }
@@ -76,6 +77,7 @@ import Testing
             registry.counter(.accessRefusals, ["http", "missing"]),
             registry.counter(.recommendRungs, ["home", "recall"]), registry.counter(.recommendRefused, ["too_large"]),
             registry.counter(.recommendLeftOut, ["home", "similar", "late"]),
+            registry.counter(.modelLoads, ["ranker", "taken"]),
         ] {
             counter.add()
         }
