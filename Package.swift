@@ -266,8 +266,8 @@ let package = Package(
         tests(
             "ServingTests",
             [
-                "Serving", "LocalDatabase", "OnlineStore", "Ranking", "RowCodec", "FeatureModel", "RedisClient",
-                "Resilience", "Telemetry",
+                "Serving", "LocalDatabase", "OnlineStore", "Ranking", "Recommend", "RowCodec", "FeatureModel",
+                "RedisClient", "Resilience", "Telemetry",
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -2,6 +2,7 @@ import FeatureModel
 import Foundation
 import Logging
 import OnlineStore
+import Recommend
 import RedisClient
 import RowCodec
 import ServiceLifecycle
@@ -55,6 +56,8 @@ struct DaemonStage: Sendable {
     let serving: ServingContext
     let port: Int
     private let group: ServiceGroup
+    /// What the router has on top of health.
+    let routes: [ServingRoute]
 
     /// Runs `body` beside a daemon that is stopped at the end, and asserts nothing about how it stopped.
     static func with<Result: Sendable>(
@@ -92,10 +95,8 @@ struct DaemonStage: Sendable {
             lane: options.usesLane ? RedisClient.Configuration(topology: proxy?.topology ?? redis.topology) : nil,
             security: options.security, access: options.access, tracer: options.tracer, logger: logger)
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingOldest(1))
-        let writes = WriteRoutes(
-            FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),
-            timeout: .seconds(2), maximumTimeout: .seconds(10))
-        let daemon = ServingDaemon(serving, routes: writes.routes()) { address in
+        let routes = routes(serving, store, watcher, options)
+        let daemon = ServingDaemon(serving, routes: routes) { address in
             port.yield(address.port)
             port.finish()
         }
@@ -115,7 +116,8 @@ struct DaemonStage: Sendable {
             var iterator = ports.makeAsyncIterator()
             guard let port = await iterator.next() else { throw ClientError("the daemon did not start") }
             let stage = DaemonStage(
-                redis: redis, proxy: proxy, store: store, watcher: watcher, serving: serving, port: port, group: group)
+                redis: redis, proxy: proxy, store: store, watcher: watcher, serving: serving, port: port, group: group,
+                routes: routes)
             do {
                 let result = try await body(stage)
                 await group.triggerGracefulShutdown()
@@ -126,6 +128,20 @@ struct DaemonStage: Sendable {
                 throw error
             }
         }
+    }
+
+    /// All that the daemon has on top of lookups and health. There are no pipelines to recommend by.
+    private static func routes(
+        _ serving: ServingContext, _ store: RedisStore, _ watcher: CatalogWatcher, _ options: Options
+    ) -> [ServingRoute] {
+        let writes = WriteRoutes(
+            FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),
+            timeout: .seconds(2), maximumTimeout: .seconds(10))
+        let recommender = Recommender(
+            Recommender.Environment(
+                runner: CallRunner(), catalogs: watcher, rows: StoreRows(store), list: { _ in nil },
+                ranker: { _ in nil }, gates: GateBook(), registry: options.registry, logger: options.logger))
+        return writes.routes() + RecommendRoutes(serving, recommender).routes
     }
 
     /// Begins the end, as SIGTERM does.
