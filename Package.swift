@@ -111,7 +111,7 @@ let package = Package(
         room(
             "Ranking",
             [
-                "FeatureModel", "Resilience", "CXGBoost",
+                "FeatureModel", "CXGBoost",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ] + nio),
@@ -128,7 +128,6 @@ let package = Package(
             [
                 "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Ranking",
                 "Recommend", "Telemetry",
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
