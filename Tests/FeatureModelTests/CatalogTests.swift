@@ -19,7 +19,10 @@ import Testing
 
     @Test func theShopCompilesToWhatItSays() throws {
         let catalog = try Catalog.compile(project: "shop", files: try Files.shop(), sources: ["shop"])
-        #expect(catalog.views.map(\.name) == ["item", "item_stats", "user_activity", "user_week", "user_recent"])
+        #expect(
+            catalog.views.map(\.name) == [
+                "item", "item_stats", "user_taste", "user_activity", "user_week", "user_recent",
+            ])
         let activity = try #require(catalog.view("user_activity"))
         #expect(activity.entity == Entity(name: "user", keys: [.init(name: "user_id", type: .int64)]))
         #expect(activity.every == .seconds(30))

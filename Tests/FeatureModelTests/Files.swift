@@ -18,7 +18,7 @@ enum Files {
 
     /// The demo's definition files, by name, in order.
     static func shop() throws -> [(name: String, text: [UInt8])] {
-        try ["entities", "items", "services", "users"].map { name in
+        try ["entities", "items", "services", "taste", "users"].map { name in
             let path = "schemas/shop/\(name).yaml"
             return (path, try bytes(path))
         }
