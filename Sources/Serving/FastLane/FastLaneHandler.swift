@@ -128,7 +128,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         hasAnswerBegun = false
         let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
         label = route?.label ?? RouteLabel(path: head.uri)
-        marks.arrive(fields, at: arrivedAt)
+        marks.arrive(fields.trace, at: arrivedAt)
         if let refusal = room.refusal(fields, label.need, at: now) {
             room.serving.metrics.refused(refusal)
             return refuse(refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge)

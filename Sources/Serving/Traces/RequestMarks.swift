@@ -16,11 +16,11 @@ final class RequestMarks {
     /// The trace that the request is in, for logs: recorded here, or only named by the caller.
     var named: TraceContext? { trace?.context ?? caller }
 
-    /// Another request came; `fields` is `nil` for what is none.
-    func arrive(_ fields: HeadFields?, at arrivedAt: NIODeadline) {
+    /// Another request came, and this is what its caller says of the trace.
+    @inline(__always)
+    func arrive(_ caller: TraceContext?, at arrivedAt: NIODeadline) {
         self.arrivedAt = arrivedAt
-        caller = fields?.trace
-        trace = nil
+        self.caller = caller
     }
 
     /// The request may come in: from here on it may be recorded.
@@ -65,9 +65,11 @@ final class RequestMarks {
     }
 
     /// The request is answered.
+    @inline(__always)
     func end(status: Int) {
-        trace?.end(status: status)
+        guard let ended = trace else { return }
         trace = nil
+        ended.end(status: status)
     }
 
     /// Nobody waits for an answer any more.
