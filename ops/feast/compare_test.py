@@ -22,6 +22,7 @@ import warnings
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 warnings.simplefilter("ignore")
+import lines  # noqa: E402
 import stage  # noqa: E402
 
 UTC = datetime.timezone.utc
@@ -299,29 +300,6 @@ class CompareTest(unittest.TestCase):
             self.assertEqual(daemon.stop(), 0)
 
 
-class Lines(unittest.TestResult):
-    """A line a test."""
-
-    def __init__(self):
-        super().__init__()
-        self.passed = 0
-
-    def line(self, word, test, text=""):
-        print(f"{word:8} {test.id().rpartition('.')[2]}{': ' + text if text else ''}", flush=True)
-
-    def addSuccess(self, test):
-        self.passed += 1
-        self.line("ok", test)
-
-    def addFailure(self, test, error):
-        super().addFailure(test, error)
-        self.line("FAILED", test, self.failures[-1][1].strip()[-3_000:])
-
-    def addError(self, test, error):
-        super().addError(test, error)
-        self.line("FAILED", test, self.errors[-1][1].strip()[-3_000:])
-
-
 def prepare(folder, redis):
     """A repository that is applied, and rows that Feast wrote."""
     repo = folder / "feast"
@@ -366,7 +344,7 @@ def main():
         CompareTest.daemon = daemon.ready()
         tests = unittest.TestSuite(
             test for test in unittest.defaultTestLoader.loadTestsFromTestCase(CompareTest) if options.filter in test.id())
-        result = Lines()
+        result = lines.Lines()
         tests.run(result)
         failed = len(result.failures) + len(result.errors)
         if code := daemon.stop():

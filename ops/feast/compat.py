@@ -20,37 +20,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 warnings.simplefilter("ignore")
 import os  # noqa: E402
 
+import lines  # noqa: E402
 import stage  # noqa: E402
 
 os.environ.update(stage.feast_environment())
 import rows  # noqa: E402
-
-
-class Lines(unittest.TestResult):
-    """A line a test."""
-
-    def __init__(self):
-        super().__init__()
-        self.passed = 0
-
-    def line(self, word, test, text=""):
-        print(f"{word:8} {test.id().rpartition('.')[2]}{': ' + text if text else ''}", flush=True)
-
-    def addSuccess(self, test):
-        self.passed += 1
-        self.line("ok", test)
-
-    def addSkip(self, test, reason):
-        super().addSkip(test, reason)
-        self.line("skipped", test, reason)
-
-    def addFailure(self, test, error):
-        super().addFailure(test, error)
-        self.line("FAILED", test, self.failures[-1][1].strip().splitlines()[-1][:300])
-
-    def addError(self, test, error):
-        super().addError(test, error)
-        self.line("FAILED", test, self.errors[-1][1].strip().splitlines()[-1][:300])
 
 
 def run_suite(name, url, folder, options):
@@ -73,7 +47,7 @@ def run_suite(name, url, folder, options):
     tests = unittest.defaultTestLoader.loadTestsFromTestCase(suite.Suite)
     if options.filter:
         tests = unittest.TestSuite(test for test in tests if options.filter in test.id())
-    result = Lines()
+    result = lines.Lines()
     print(f"== {name}: {url}", flush=True)
     tests.run(result)
     for test, trace in result.failures + result.errors:

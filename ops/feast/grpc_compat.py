@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 warnings.simplefilter("ignore")
 import os  # noqa: E402
 
+import lines  # noqa: E402
 import stage  # noqa: E402
 
 os.environ.update(stage.feast_environment())
@@ -290,33 +291,6 @@ def find_user(view, user):
     return BY_USER[view].get(user)
 
 
-class Lines(unittest.TestResult):
-    """A line a test."""
-
-    def __init__(self):
-        super().__init__()
-        self.passed = 0
-
-    def line(self, word, test, text=""):
-        print(f"{word:8} {test.id().rpartition('.')[2]}{': ' + text if text else ''}", flush=True)
-
-    def addSuccess(self, test):
-        self.passed += 1
-        self.line("ok", test)
-
-    def addSkip(self, test, reason):
-        super().addSkip(test, reason)
-        self.line("skipped", test, reason)
-
-    def addFailure(self, test, error):
-        super().addFailure(test, error)
-        self.line("FAILED", test, self.failures[-1][1].strip()[-1_500:])
-
-    def addError(self, test, error):
-        super().addError(test, error)
-        self.line("FAILED", test, self.errors[-1][1].strip()[-1_500:])
-
-
 def main():
     parser = argparse.ArgumentParser(
         prog="ops/feast/grpc-compat", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -337,7 +311,7 @@ def main():
             tests = unittest.defaultTestLoader.loadTestsFromTestCase(GRPC)
             if options.filter:
                 tests = unittest.TestSuite(test for test in tests if options.filter in test.id())
-            result = Lines()
+            result = lines.Lines()
             tests.run(result)
         code = server.stop()
         if code:

@@ -1,7 +1,7 @@
 import FeatureModel
 
 /// The description of the admin listener's routes, OpenAPI 3.1.
-package enum AdminOpenAPI {
+enum AdminOpenAPI {
     /// The JSON of the listener's `/openapi.json`.
     static let document = """
         {"openapi":"3.1.0","info":{"title":"Tidemark, admin","version":"0.1.0","description":"What operators read and change of a \
@@ -24,11 +24,6 @@ package enum AdminOpenAPI {
         guard pattern.hasPrefix("{"), let end = pattern.firstIndex(of: "}") else { return pattern == part }
         let verb = pattern[pattern.index(after: end)...]
         return part.count > verb.count && part.hasSuffix(verb) && (!verb.isEmpty || !part.contains(":"))
-    }
-
-    /// Method and path of each operation, as the router has them.
-    package static let routes = operations.flatMap { path, operations in
-        operations.map { "\($0.method.uppercased()) \(path)" }
     }
 
     private struct Operation {

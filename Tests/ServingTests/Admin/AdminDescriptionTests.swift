@@ -14,7 +14,9 @@ import Testing
             let document = try #require(
                 try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [String: Any])
             let paths = try #require(document["paths"] as? [String: [String: Any]])
-            #expect(paths.count >= 16)
+            let described = paths.flatMap { path, methods in methods.keys.map { "\($0.uppercased()) \(path)" } }
+            #expect(described.count >= 20)
+            #expect(described.sorted() == fixture.routes.sorted())
             for (pattern, methods) in paths {
                 let path = pattern.replacingOccurrences(of: "{view}", with: "activity")
                     .replacingOccurrences(of: "{name}", with: "store")

@@ -1,4 +1,5 @@
 import FeatureModel
+import Foundation
 import TidemarkTesting
 
 /// How a view of the bank finds its changes.
@@ -177,6 +178,14 @@ enum SourceText {
         case .scalar(.float64):
             if let number = Double(text) { return .float64(number) }
         case .scalar(.string): return .string(text)
+        case .list(.int64):
+            if let numbers = try? JSONDecoder().decode([Int64].self, from: Data(text.utf8)) {
+                return .list(numbers.map { .int64($0) })
+            }
+        case .list(.string):
+            if let texts = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) {
+                return .list(texts.map { .string($0) })
+            }
         default: break
         }
         throw BankError("\(text) is no \(type.spelling)")

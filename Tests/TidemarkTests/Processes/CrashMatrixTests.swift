@@ -15,7 +15,8 @@ enum Moment: String, CaseIterable, Sendable {
 /// One kill: where, at which time of coming by, in which work, on which view.
 struct CrashCase: Sendable, CustomTestStringConvertible {
     let point: String
-    let hit: Int
+    /// Which time of coming by; how often a point is passed depends on how many acknowledgements come together.
+    var hit: Int
     let moment: Moment
     let following: Following
     let source: SourceKind
@@ -60,9 +61,15 @@ struct CrashCase: Sendable, CustomTestStringConvertible {
 @Suite(.enabled(if: Stage.isPossible), .timeLimit(.minutes(5))) struct CrashMatrixTests {
     @Test(arguments: CrashCase.all) func whatIsKilledAnywhereEndsInStep(_ crash: CrashCase) async throws {
         try await Places.shared.with {
-            try await Stage.with(crash.source, sync: "chunk_rows: 30") { stage in
-                var run = CrashRun(stage: stage, crash: crash)
-                try await run.run()
+            var crash = crash
+            while true {
+                let wasKilled = try await Stage.with(crash.source, sync: "chunk_rows: 30") { [crash] stage in
+                    var run = CrashRun(stage: stage, crash: crash)
+                    return try await run.run()
+                }
+                if wasKilled { break }
+                crash.hit -= 1
+                try #require(crash.hit > 0, "\(crash.point) was never reached")
             }
         }
     }
@@ -87,7 +94,8 @@ private struct CrashRun {
         model = BankModel(crash.following, seed: seed)
     }
 
-    mutating func run() async throws {
+    /// Whether the process was killed: it ended before that otherwise.
+    mutating func run() async throws -> Bool {
         try await stage.source.commit(model.schema(stage.source))
         try await stage.source.commit(model.open(150))
         try stage.define(bank.definitions)
@@ -99,11 +107,13 @@ private struct CrashRun {
         try await prepare()
         let ending = try await stage.start(command, environment: ["TIDEMARK_CRASH_AT": "\(crash.point):\(crash.hit)"])
             .ending()
+        if ending.code == 0 { return false }
         try #require(ending.signal == SIGKILL && !ending.timedOut, "the point was not reached: \(ending.story)")
         try await changeMeanwhile()
         try await stage.waitForLease(of: bank.name)
         try await stage.succeedByTimer("sync", "--once", codes: isQuarantining ? [0, 3] : [0])
         try await check()
+        return true
     }
 
     private var isQuarantining: Bool { crash.moment == .quarantine }

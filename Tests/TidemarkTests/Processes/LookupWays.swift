@@ -218,6 +218,9 @@ struct LookupWays: Sendable {
         case .int64(let number): (json as? NSNumber)?.int64Value == number && !(json is String)
         case .float64(let number): (json as? NSNumber)?.doubleValue == number
         case .string(let text): json as? String == text
+        case .list(let elements):
+            (json as? [Any]).map { $0.count == elements.count && zip($0, elements).allSatisfy { isSame($0, $1) } }
+                ?? false
         default: false
         }
     }
@@ -229,6 +232,8 @@ struct LookupWays: Sendable {
         case .int64Val(let number): .int64(number)
         case .doubleVal(let number): .float64(number)
         case .stringVal(let text): .string(text)
+        case .int64ListVal(let list): .list(list.val.map { .int64($0) })
+        case .stringListVal(let list): .list(list.val.map { .string($0) })
         default: nil
         }
     }
