@@ -186,6 +186,7 @@ final class LookupCall: RedisLaneReceiver {
             room.serving.metrics.storeFailed(StoreError(error).code)
             rows.failRest(question.cached.plan, question.keys, reason: error.shortWords)
         } else {
+            room.storeAnsweredAt = .now()
             room.serving.gate.finished(permit, .success)
         }
         finish()
@@ -199,11 +200,12 @@ final class LookupCall: RedisLaneReceiver {
         }
     }
 
-    /// What it says of the store that it did not answer in time: nothing if it had little, or if this loop is behind itself.
+    /// What it says of the store that it did not answer in time: nothing if it had little, if this loop is behind itself, or if
+    /// the store answered others meanwhile. Then there is too much under way, which is for the limit to mend.
     private var timeoutOutcome: Breaker.Outcome {
         let (latest, timeout) = (deadline - room.settings.reserve, room.settings.timeout)
         guard deadline - arrivedAt >= timeout, (latest - askedAt) * 2 >= timeout else { return .ignored }
-        return room.isBehind(at: .now()) ? .ignored : .failure
+        return room.storeAnsweredAt > askedAt || room.isBehind(at: .now()) ? .ignored : .failure
     }
 
     private func readInTask(_ question: Question, _ permit: Breaker.Permit, until latest: NIODeadline) {
