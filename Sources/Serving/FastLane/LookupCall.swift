@@ -83,11 +83,17 @@ final class LookupCall: RedisLaneReceiver {
         handler.marks.trace?.enter(SpanName.admit)
     }
 
+    // Made once: what refuses costs the time of those that are answered.
+    private static let noRoomWords = "as many lookups are under way as can be answered in time"
+    private static let noRoom = ErrorBody.problem(.overloaded, noRoomWords)
+    private static let noRoomOfFeast = ErrorBody.feast(.overloaded, noRoomWords)
+
     /// There was no room in time.
     func refuse(waited: Bool) {
         ticket = nil
-        let seconds = room.serving.admission.refuse(waited: waited)
-        fail(.overloaded, "as many lookups are under way as can be answered in time", retryAfterSeconds: seconds)
+        fail(
+            route == .feast ? Self.noRoomOfFeast : Self.noRoom,
+            retryAfterSeconds: room.serving.admission.refuse(waited: waited))
     }
 
     /// There is room.

@@ -151,7 +151,8 @@ import TidemarkTesting
     }
 
     /// Whom too much load makes late is no store that fails: the limit shrinks, and the breaker stays closed.
-    @Test(arguments: [true, false]) func aStoreThatAnswersOthersMeanwhileIsLeftInUse(_ answersOthers: Bool) async throws {
+    @Test(arguments: [true, false]) func aStoreThatAnswersOthersMeanwhileIsLeftInUse(_ answersOthers: Bool) async throws
+    {
         var options = Self.options()
         options.settings.timeout = .milliseconds(500)
         options.settings.threads = 1
