@@ -28,18 +28,19 @@ package struct PolicyRefresher: Service {
     private func refreshUntilCancelled() async {
         let clock = recommender.environment.clock
         // By the memory: a reload that begins another one has nothing looked at yet.
-        var due: [ObjectIdentifier: ContinuousClock.Instant] = [:]
+        var due: [ObjectIdentifier: (memory: PolicyMemory, at: ContinuousClock.Instant)] = [:]
         while !Task.isCancelled {
             let pipelines = recommender.all
             due = due.filter { id, _ in pipelines.contains { ObjectIdentifier($0.policy) == id } }
-            for pipeline in pipelines where due[ObjectIdentifier(pipeline.policy)].map({ $0 <= clock.now() }) ?? true {
+            for pipeline in pipelines where due[ObjectIdentifier(pipeline.policy)].map({ $0.at <= clock.now() }) ?? true
+            {
                 let isDone = await Self.refresh(pipeline, recommender.environment)
                 // Until there is something to look at, it is looked for more often.
                 let pause = isDone ? pipeline.config.policy.refresh : min(pipeline.config.policy.refresh, .seconds(1))
-                due[ObjectIdentifier(pipeline.policy)] = clock.now().advanced(by: pause)
+                due[ObjectIdentifier(pipeline.policy)] = (pipeline.policy, clock.now().advanced(by: pause))
             }
             let wait = clock.now().advanced(by: .seconds(1))
-            guard (try? await clock.sleep(min(due.values.min() ?? wait, wait))) != nil else { return }
+            guard (try? await clock.sleep(min(due.values.map(\.at).min() ?? wait, wait))) != nil else { return }
         }
     }
 

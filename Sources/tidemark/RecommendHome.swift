@@ -45,13 +45,15 @@ struct RecommendHome: Sendable {
         return rules
     }
 
-    /// Goes by another config's pipelines. A file that can't be read leaves the old ones in force.
+    /// Goes by another config's lists and pipelines. A file that can't be read leaves the old ones in force.
     func apply(_ config: Config) {
         gates.configure(Self.rules(config))
-        let (recall, directory) = Self.recall(config, configPath)
-        library.apply(recall, directory: directory)
         do {
-            recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
+            let blocked = try Self.blocked(config, configPath)
+            // Lists go with the pipelines that name them.
+            let (recall, directory) = Self.recall(config, configPath)
+            library.apply(recall, directory: directory)
+            recommender.apply(config.pipelines, blocked: blocked)
         } catch {
             logger.error("the pipelines are not taken; the old ones stay", metadata: ["error": "\(error)"])
         }
