@@ -76,7 +76,7 @@ package struct GRPCDaemon: Service {
     }
 
     private var services: [any RegistrableRPCService] {
-        let calls = CallGuard(serving)
+        let calls = CallGuard(serving, callsBeingRead: settings.callsBeingRead)
         let lookup = GRPCLookup(serving, store)
         let names = [Tidemark_V1_FeatureService.descriptor, Feast_Serving_ServingService.descriptor]
             .map(\.fullyQualifiedService)
