@@ -299,7 +299,7 @@ let package = Package(
         tests(
             "TidemarkTests",
             [
-                "tidemark", "fuzz", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
+                "tidemark", "fuzz", "Serving", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

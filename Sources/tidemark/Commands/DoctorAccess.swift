@@ -60,7 +60,7 @@ enum DoctorAccess {
         do {
             var verifier: JWTVerifier?
             if let jwt = access.jwt { verifier = try await JWTVerifier(jwt, text: texts.file(jwt.keys)) }
-            _ = try AccessPolicy(access, project: config.project, jwt: verifier, resolve: texts.secret)
+            _ = try AccessPolicy(access, project: config.servedProject, jwt: verifier, resolve: texts.secret)
         } catch {
             return Finding(place: "serve", check: "tokens", grade: "bad", text: "\(error)")
         }

@@ -258,7 +258,7 @@ struct ServingProject: Sendable {
     /// Where gRPC is served; `nil` for nowhere.
     let grpc: NetworkAddress?
     /// The project whose features are served.
-    var served: String { config.serve.feast?.project ?? config.project }
+    var served: String { config.servedProject }
 
     /// Of the config's text, 16 hex digits.
     let hash: String
