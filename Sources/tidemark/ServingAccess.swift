@@ -71,6 +71,7 @@ final class ServingAccess: Sendable {
         let policy = try await policy(config, texts)
         return { [commits] in
             for commit in commits { commit() }
+            if policy == nil, !self.data.isOpen { self.logger.warning("everybody may do everything from now on") }
             self.data.apply(policy)
             self.texts.withLock { $0 = texts }
             self.showCertificates()

@@ -21,7 +21,7 @@ package final class AccessPolicy: Sendable {
         self.jwt = jwt
         var digests: [[UInt8]] = []
         var grants: [AccessGrant] = []
-        for token in config.tokens {
+        for token in config.tokens ?? [] {
             let place = "serve.tokens, \(token.name), sha256"
             digests.append(try AdminToken.digest(of: token.sha256, place: place, resolve: resolve))
             grants.append(

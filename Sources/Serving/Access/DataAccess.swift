@@ -21,7 +21,7 @@ package final class DataAccess: Sendable {
     }
 
     /// Whether everybody may do everything. One read.
-    var isOpen: Bool { generation.load(ordering: .acquiring) == 0 }
+    package var isOpen: Bool { generation.load(ordering: .acquiring) == 0 }
 
     fileprivate var current: (policy: AccessPolicy?, generation: UInt64) {
         policy.withLock { ($0, generation.load(ordering: .relaxed)) }
