@@ -35,7 +35,7 @@ final class CallGuard: Sendable {
         let caller = CallTrace(request.metadata)
         let span = caller.begin(in: spans, context.descriptor, at: start)
         do {
-            let output = try await bounded(request, span, answer)
+            let output = try await bounded(request, context.remotePeer, span, answer)
             ended(method, .ok, caller, span, start)
             return StreamingServerResponse(single: ServerResponse(message: output, metadata: CallTrace.answer(span)))
         } catch let error as RPCError {
@@ -71,12 +71,12 @@ final class CallGuard: Sendable {
     }
 
     private func bounded<Input: Sendable, Output: Sendable>(
-        _ request: StreamingServerRequest<Input>, _ span: Span?,
+        _ request: StreamingServerRequest<Input>, _ peer: String, _ span: Span?,
         _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
     ) async throws -> Output {
         let start = ContinuousClock.now
         let settings = serving.liveSettings
-        try admit(request.metadata)
+        try admit(request.metadata, peer)
         let asked = try CallTimeout.of(request.metadata)
         let budget = min(asked ?? settings.timeout, settings.maximumTimeout)
         guard budget > .zero else { throw RPCError.late }
@@ -119,12 +119,15 @@ final class CallGuard: Sendable {
     }
 
     /// Every service here reads.
-    private func admit(_ metadata: Metadata) throws(RPCError) {
+    private func admit(_ metadata: Metadata, _ peer: String) throws(RPCError) {
         let fields = Array(metadata[stringValues: "authorization"])
-        guard let refusal = access.refusal(fields, .read, at: .now()) else { return }
+        let refusal = access.refusal(fields, .read, at: .now()) { PeerName.of(remotePeer: peer) }
+        guard let refusal else { return }
         serving.metrics.registry.counter(.accessRefusals, ["grpc", refusal.reason]).add()
-        throw RPCError(
-            code: refusal.isUnauthenticated ? .unauthenticated : .permissionDenied, message: refusal.words)
+        let code: RPCError.Code =
+            refusal == .exhausted
+            ? .resourceExhausted : refusal.isUnauthenticated ? .unauthenticated : .permissionDenied
+        throw RPCError(code: code, message: refusal.words)
     }
 
     /// What `work` gives, or DEADLINE_EXCEEDED, whichever comes first.

@@ -129,9 +129,12 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
         label = route?.label ?? RouteLabel(path: head.uri)
         marks.arrive(fields.trace, at: arrivedAt)
-        if let refusal = room.refusal(fields, label.need, at: now) {
+        let refusal = room.refusal(fields, label.need, at: now) { PeerName.of(context.channel.remoteAddress) }
+        if let refusal {
             room.serving.metrics.refused(refusal)
-            return refuse(refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge)
+            return refuse(
+                refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge,
+                retryAfterSeconds: refusal.retryAfterSeconds)
         }
         // Who may not ask may not make us record, either.
         marks.begin(label, head, fields, requestID: requestID, room)
@@ -230,13 +233,14 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         refuse(label.isFeast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words))
     }
 
-    private func refuse(_ error: ErrorAnswer, challenge: StaticString? = nil) {
+    private func refuse(_ error: ErrorAnswer, challenge: StaticString? = nil, retryAfterSeconds: Int? = nil) {
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(error.body)
         let head = AnswerHead(
             status: error.status, kind: error.contentType == ErrorBody.problemType ? .problem : .json,
-            requestID: requestID, closes: true, trace: marks.trace?.context, challenge: challenge)
+            requestID: requestID, closes: true, retryAfterSeconds: retryAfterSeconds, trace: marks.trace?.context,
+            challenge: challenge)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, error.status)
         marks.end(status: error.status)
