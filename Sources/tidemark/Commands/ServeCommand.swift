@@ -123,7 +123,7 @@ struct ServeCommand: AsyncParsableCommand {
         _ = await watcher.look()
         await models.registry.load()
         await home.load()
-        let routes = writeRoutes(project, store) + RecommendRoutes(serving, home.recommender).routes
+        let routes = writeRoutes(project, serving, store) + RecommendRoutes(serving, home.recommender).routes
         let daemon = ServingDaemon(serving, routes: routes) { endpoint in
             let scheme = access.serve == nil ? "http" : "https"
             print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
@@ -174,18 +174,17 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// Feast's routes that write. Its own rows are only read.
-    private static func writeRoutes(_ project: ServingProject, _ store: any OnlineStore) -> [ServingRoute] {
+    private static func writeRoutes(
+        _ project: ServingProject, _ serving: ServingContext, _ store: any OnlineStore
+    ) -> [ServingRoute] {
         guard project.config.serve.feast == nil else {
             return WriteRoutes.refusing(
                 "the rows of project \(project.served) are Feast's and only read here; write and materialize with Feast"
             )
         }
-        // A write reads what it replaces, and its caller waits for more than a lookup's does.
-        return WriteRoutes(
-            FeatureWriter(store, project: project.served), project: project.served,
-            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
-            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2))
-        ).routes()
+        return WriteRoutes(FeatureWriter(store, project: project.served), project: project.served) {
+            serving.liveSettings
+        }.routes()
     }
 
     /// The listener of gRPC, where there is to be one.
