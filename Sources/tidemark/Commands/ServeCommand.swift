@@ -145,7 +145,7 @@ struct ServeCommand: AsyncParsableCommand {
                 services.append(
                     admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
             }
-            services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
+            services += [ListenerGroup([daemon] + Self.grpcDaemon(project, serving, store))] + home.followers
             try await run(services + [DrainNotice(serving)], project, flush: traces.flush)
         } catch let error as AdminListenError {
             await store.close()
@@ -239,9 +239,7 @@ struct ServeCommand: AsyncParsableCommand {
             services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: project.logger)
         let serve = project.config.serve
-        // Listeners are shut down one after the other.
-        let listeners = project.grpc == nil ? 1 : 2
-        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain * listeners + flush + .seconds(5)
+        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain + flush + .seconds(5)
         configuration.maximumCancellationDuration = .seconds(5)
         try await ServiceGroup(configuration: configuration).run()
     }
