@@ -1,5 +1,6 @@
 import FeatureModel
 import Logging
+import NIOPosix
 import OnlineStore
 import Ranking
 import Recall
@@ -15,7 +16,6 @@ struct RecommendHome: Sendable {
     let gates: GateBook
     private let library: RecallLibrary?
     private let configPath: String
-    private let logger: Logger
 
     /// Throws `UsageError` for a file of blocked items that can't be read.
     init(
@@ -23,7 +23,6 @@ struct RecommendHome: Sendable {
         ranker: @escaping @Sendable (String) -> (any Ranker)? = { _ in nil }, registry: MetricRegistry, logger: Logger
     ) throws {
         self.configPath = configPath
-        self.logger = logger
         runner = CallRunner()
         gates = GateBook(Self.rules(config))
         let library = config.recall.map {
@@ -43,13 +42,17 @@ struct RecommendHome: Sendable {
             consecutiveFailures: config.serve.breaker.failures, openMaximum: config.serve.breaker.open)
     }
 
-    /// Goes by another config's pipelines. A file that can't be read leaves the old ones in force.
-    func apply(_ config: Config) {
-        gates.configure(Self.rules(config))
-        do {
-            recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
-        } catch {
-            logger.error("the pipelines are not taken; the old ones stay", metadata: ["error": "\(error)"])
+    /// Reads what another config's pipelines name, on a thread that may block.
+    ///
+    /// - Returns: What puts them in force.
+    /// - Throws: `UsageError` for a file of blocked items that can't be read.
+    func prepare(_ config: Config) async throws -> @Sendable () -> Void {
+        let blocked = try await NIOThreadPool.singleton.runIfActive { [configPath] in
+            try Self.blocked(config, configPath)
+        }
+        return { [gates, recommender] in
+            gates.configure(Self.rules(config))
+            recommender.apply(config.pipelines, blocked: blocked)
         }
     }
 

@@ -221,6 +221,7 @@ struct ServeCommand: AsyncParsableCommand {
             registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
             prepare: { config in
                 let commit = try await access.prepare(config)
+                let recommend = try await home.prepare(config)
                 return {
                     commit()
                     project.sink.level = ProcessLog.level(config.telemetry)
@@ -229,7 +230,7 @@ struct ServeCommand: AsyncParsableCommand {
                     serving.gate.configure(Self.breaker(config.serve))
                     watcher.setInterval(config.serve.catalogRefresh)
                     admin?.tookConfig()
-                    home.apply(config)
+                    recommend()
                 }
             }, refresh: { try await access.refresh($0) })
     }
