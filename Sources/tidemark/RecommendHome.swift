@@ -14,7 +14,7 @@ struct RecommendHome: Sendable {
     let recommender: Recommender
     let runner: CallRunner
     let gates: GateBook
-    private let library: RecallLibrary?
+    private let library: RecallLibrary
     private let configPath: String
 
     /// Throws `UsageError` for a file of blocked items that can't be read.
@@ -25,21 +25,23 @@ struct RecommendHome: Sendable {
         self.configPath = configPath
         runner = CallRunner()
         gates = GateBook(Self.rules(config))
-        let library = config.recall.map {
-            RecallLibrary($0, directory: ConfigFiles.resolve($0.directory, from: configPath), logger: logger)
-        }
+        let (recall, directory) = Self.recall(config, configPath)
+        let library = RecallLibrary(recall, directory: directory, logger: logger)
         self.library = library
-        if let library { RecallMetrics.install(library, in: registry) }
+        RecallMetrics.install(library, in: registry)
         recommender = Recommender(
             Recommender.Environment(
-                runner: runner, catalogs: catalogs, rows: rows, list: { library?.list($0) }, ranker: ranker,
+                runner: runner, catalogs: catalogs, rows: rows, list: { library.list($0) }, ranker: ranker,
                 gates: gates, registry: registry, logger: logger))
         recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
     }
 
     private static func rules(_ config: Config) -> Breaker.Configuration {
-        GateBook.rules(
-            consecutiveFailures: config.serve.breaker.failures, openMaximum: config.serve.breaker.open)
+        var rules = Breaker.Configuration(
+            config.serve.breaker, longestCall: config.pipelines.map(\.timeout).max() ?? .zero)
+        // Whatever lookups bear: an answer goes on without the dependency.
+        rules.consecutiveFailures = min(rules.consecutiveFailures, 5)
+        return rules
     }
 
     /// Reads what another config's pipelines name, on a thread that may block.
@@ -50,10 +52,18 @@ struct RecommendHome: Sendable {
         let blocked = try await NIOThreadPool.singleton.runIfActive { [configPath] in
             try Self.blocked(config, configPath)
         }
-        return { [gates, recommender] in
+        return { [gates, recommender, library, configPath] in
             gates.configure(Self.rules(config))
+            let (recall, directory) = Self.recall(config, configPath)
+            library.apply(recall, directory: directory)
             recommender.apply(config.pipelines, blocked: blocked)
         }
+    }
+
+    /// The lists of a config, which may have none, and their folder.
+    private static func recall(_ config: Config, _ configPath: String) -> (RecallConfig, directory: String) {
+        let recall = config.recall ?? RecallConfig(lists: [])
+        return (recall, ConfigFiles.resolve(recall.directory, from: configPath))
     }
 
     /// The items of each filter's file.
@@ -69,10 +79,10 @@ struct RecommendHome: Sendable {
     }
 
     /// Reads the lists once, so that the first request finds them.
-    func load() async { await library?.load() }
+    func load() async { await library.load() }
 
     /// What must run before requests come, in the order of dependency.
-    var services: [any Service] { (library.map { [$0] } ?? []) + [runner] }
+    var services: [any Service] { [library, runner] }
 
     /// What runs while requests come, and ends before what it reads with.
     var followers: [any Service] { [PolicyRefresher(recommender)] }

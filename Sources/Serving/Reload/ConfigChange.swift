@@ -28,6 +28,7 @@ package enum ConfigChange {
     private static let restartKeys = [
         Key("project") { $0.project },
         Key("online_store") { $0.onlineStore },
+        Key("models") { $0.models },
         Key("serve.http") { $0.serve.http },
         Key("serve.grpc") { $0.serve.grpc },
         Key("serve.tls") { $0.serve.tls != nil },
