@@ -53,6 +53,14 @@ package struct RemoteModelConfig: Hashable, Sendable {
     package let timeout: Duration
     /// The most calls under way at once.
     package let maximumInFlight: Int
+
+    package init(url: String, model: String, version: String?, timeout: Duration, maximumInFlight: Int) {
+        self.url = url
+        self.model = model
+        self.version = version
+        self.timeout = timeout
+        self.maximumInFlight = maximumInFlight
+    }
 }
 
 /// What `tidemark train ranker` learns from.
