@@ -78,6 +78,8 @@ package struct TrainingConfig: Hashable, Sendable {
     package let horizon: Duration
     /// How many of a user's newest items recall starts from, and are not recommended again.
     package let recent: Int
+    /// How much later an event could be read online, as one of these items.
+    package let delay: Duration
     /// The most events that are held, 32 bytes each; more end the training.
     package let maximumEvents: Int
     /// The most moments to learn from, and to test with.
