@@ -25,6 +25,8 @@ package final class Recommender: Sendable {
         package let logger: Logger
         /// Makes the source of a pipeline; `nil` for the list that it names.
         package var source: @Sendable (RecallSourceConfig) -> (any CandidateSource)? = { _ in nil }
+        /// Told of each answer; must not wait. `nil` where they are not logged.
+        package var expose: (@Sendable (Exposure) -> Void)?
 
         package init(
             clock: RecommendClock = .real, runner: CallRunner, catalogs: any PipelineCatalogs, rows: any RowSource,
@@ -107,8 +109,13 @@ package final class Recommender: Sendable {
                     at: ["pipeline"])
             }
             var run = try RecommendRun(pipeline, environment, request, start: start, deadline: deadline)
-            return try await run.answer()
+            let answer = try await run.answer()
+            pipeline.meters.ended(answer.rung.rawValue, after: environment.clock.now() - start)
+            environment.expose?(Exposure(request, answer, at: environment.clock.wall()))
+            return answer
         } catch {
+            let meters = pipelines.withLock { $0[request.pipeline] }?.meters
+            meters?.ended("error", after: environment.clock.now() - start)
             environment.registry.counter(.recommendRefused, [error.code.label]).add()
             throw error
         }
