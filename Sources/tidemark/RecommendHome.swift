@@ -20,7 +20,8 @@ struct RecommendHome: Sendable {
     /// Throws `UsageError` for a file of blocked items that can't be read.
     init(
         _ config: Config, configPath: String, catalogs: any PipelineCatalogs, rows: any RowSource,
-        ranker: @escaping @Sendable (String) -> (any Ranker)? = { _ in nil }, registry: MetricRegistry, logger: Logger
+        ranker: @escaping @Sendable (String) -> (any Ranker)? = { _ in nil }, registry: MetricRegistry, logger: Logger,
+        expose: (@Sendable (Exposure) -> Void)? = nil
     ) throws {
         self.configPath = configPath
         runner = CallRunner()
@@ -29,10 +30,11 @@ struct RecommendHome: Sendable {
         let library = RecallLibrary(recall, directory: directory, logger: logger)
         self.library = library
         RecallMetrics.install(library, in: registry)
-        recommender = Recommender(
-            Recommender.Environment(
-                runner: runner, catalogs: catalogs, rows: rows, list: { library.list($0) }, ranker: ranker,
-                gates: gates, registry: registry, logger: logger))
+        var environment = Recommender.Environment(
+            runner: runner, catalogs: catalogs, rows: rows, list: { library.list($0) }, ranker: ranker,
+            gates: gates, registry: registry, logger: logger)
+        environment.expose = expose
+        recommender = Recommender(environment)
         recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
     }
 

@@ -39,6 +39,8 @@ package enum ConfigChange {
         Key("admin.tls") { $0.admin?.tls != nil },
         Key("admin.audit") { $0.admin?.audit },
         Key("admin.state") { $0.admin?.state },
+        Key("exposures") { $0.exposures },
+        Key("events") { $0.events },
         Key("telemetry.log_format") { $0.telemetry.logFormat },
         Key("telemetry.traces.endpoint") { $0.telemetry.traces.endpoint },
         Key("telemetry.traces.headers") { $0.telemetry.traces.headers },

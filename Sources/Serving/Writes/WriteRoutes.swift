@@ -63,16 +63,7 @@ package struct WriteRoutes: Sendable {
         let answered: Answer
         do {
             let asked = try RequestHeaders.timeout(request)
-            if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.bodyBytes {
-                throw RequestFields.tooLarge(limits)
-            }
-            var body = ByteBuffer()
-            for try await part in request.body {
-                guard body.readableBytes + part.readableBytes <= limits.bodyBytes else {
-                    throw RequestFields.tooLarge(limits)
-                }
-                body.writeImmutableBuffer(part)
-            }
+            let body = try await request.body(within: limits)
             answered = await answer(body, start + Self.budget(asked, settings))
         } catch let error as WireError {
             answered = Self.answer(ErrorBody.feast(error, request: ByteBuffer()))

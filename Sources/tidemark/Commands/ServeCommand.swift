@@ -110,11 +110,14 @@ struct ServeCommand: AsyncParsableCommand {
             project.config, configPath: project.configPath, catalogs: watcher, registry: project.registry,
             logger: logger)
         let home: RecommendHome
+        let events: EventHome
         do {
+            events = try EventHome(
+                project.config, configPath: project.configPath, registry: project.registry, logger: logger)
             home = try RecommendHome(
                 project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
                 ranker: { models.registry.ranker($0) },
-                registry: project.registry, logger: logger)
+                registry: project.registry, logger: logger, expose: events.expose)
         } catch let error as UsageError {
             await store.close()
             Console.error("\(error)")
@@ -124,7 +127,9 @@ struct ServeCommand: AsyncParsableCommand {
         _ = await watcher.look()
         await models.registry.load()
         await home.load()
-        let routes = writeRoutes(project, serving, store) + RecommendRoutes(serving, home.recommender).routes
+        let routes =
+            writeRoutes(project, serving, store) + RecommendRoutes(serving, home.recommender).routes
+            + EventRoutes(serving, events.intake).routes
         let daemon = ServingDaemon(serving, routes: routes) { endpoint in
             let scheme = access.serve == nil ? "http" : "https"
             print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
@@ -141,13 +146,14 @@ struct ServeCommand: AsyncParsableCommand {
             let reloader = Self.reloader(project, serving, watcher, hangups, access, admin, home, traces)
             // Services are told of the end the last first: what is traced comes behind the exporter.
             var services: [any Service] = traces.exporter.map { [$0] } ?? []
-            services += [watcher, reloader, HangupSignal(hangup), models] + home.services
+            services += [watcher, reloader, HangupSignal(hangup), models] + events.writers + home.services
             if let admin {
                 services.append(
                     admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
             }
             services += [ListenerGroup([daemon] + Self.grpcDaemon(project, serving, store))] + home.followers
-            try await run(services + [DrainNotice(serving)], project, flush: traces.flush)
+            let last = traces.flush + project.config.serve.drain * events.writers.count
+            try await run(services + [DrainNotice(serving)], project, flush: last)
         } catch let error as AdminListenError {
             await store.close()
             Console.error(error.description)

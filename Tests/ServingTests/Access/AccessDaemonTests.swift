@@ -73,6 +73,9 @@ import TidemarkTesting
                 #expect(try await status(path, "[]", "writer") == 422, "\(path)")
                 for name in ["reader", "elsewhere"] { #expect(try await status(path, "[]", name) == 403, "\(path)") }
             }
+            // Let in, and there is no such thing here.
+            #expect(try await status("/v1/events", "[]", "writer") == 501)
+            for name in ["reader", "elsewhere"] { #expect(try await status("/v1/events", "[]", name) == 403) }
             for path in [
                 "/health", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics", "/openapi.json",
             ] {

@@ -38,6 +38,8 @@ struct DaemonStage: Sendable {
         /// Whether Redis is up when the daemon starts.
         var startsRedis = true
         var security: ListenerSecurity?
+        /// Takes events; none where there is no such thing.
+        var events: EventIntake?
         /// Who may do what; everybody everything unless a policy is applied.
         var access = DataAccess()
 
@@ -140,6 +142,7 @@ struct DaemonStage: Sendable {
                 runner: CallRunner(), catalogs: watcher, rows: StoreRows(store), list: { _ in nil },
                 ranker: { _ in nil }, gates: GateBook(), registry: options.registry, logger: options.logger))
         return writes.routes() + RecommendRoutes(serving, recommender).routes
+            + EventRoutes(serving, options.events).routes
     }
 
     /// Begins the end, as SIGTERM does.
