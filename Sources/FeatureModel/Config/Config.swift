@@ -26,6 +26,9 @@ package struct Config: Hashable, Sendable {
     /// Where the sources stand in the file.
     let sourcesLine: Int
 
+    /// Whether rows and definitions are Feast's, and there is no store of our own beside them.
+    package var servesFeastAlone: Bool { serve.feast != nil && onlineStore == .absent }
+
     /// The source of that name, if there is one.
     package func source(_ name: String) -> SourceConfig? {
         sources.first { $0.name == name }
