@@ -39,9 +39,9 @@ struct ServeCommand: AsyncParsableCommand {
             (`tidemark admin token` makes a token). Health, metrics and /openapi.json are open.
 
             A changed config file, and changed files of certificates, keys and tokens, take force within seconds, or at once on SIGHUP: \
-            limits, deadlines, breaker, log level, share of traces, tokens and certificates, \
-            without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
-            connections, the store and the collector of traces count from the next start.
+            limits, deadlines, breaker, log level, share of traces, tokens, certificates and \
+            pipelines, without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
+            connections, the store, recall, models and the collector of traces count from the next start.
 
             With telemetry.traces.endpoint, or OpenTelemetry's OTEL_EXPORTER_OTLP_ENDPOINT, traces go to a collector (OTLP over \
             HTTP, JSON). A caller's traceparent is followed; of other requests telemetry.traces.sample_ratio are recorded.
