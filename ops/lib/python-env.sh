@@ -24,7 +24,7 @@ python_env() {
     say "Installing $name into $venv, which takes a minute" >&2
     log=$(mktemp)
     rm -rf "$venv"
-    if ! { python3 -m venv "$venv" && pip_install -r "$requirements" &&
+    if ! { bounded 120 python3 -m venv "$venv" && pip_install -r "$requirements" &&
         { [ $# -eq 0 ] || pip_install --no-deps "$@"; }; } >"$log" 2>&1 9>&-; then
         tail -n 15 "$log" >&2
         rm -f "$log"

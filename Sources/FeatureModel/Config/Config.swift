@@ -32,6 +32,8 @@ package struct Config: Hashable, Sendable {
 
     /// The project whose features a serving daemon serves: Feast's, where it serves Feast's rows.
     package var servedProject: String { serve.feast?.project ?? project }
+    /// Whether rows and definitions are Feast's, and there is no store of our own beside them.
+    package var servesFeastAlone: Bool { serve.feast != nil && onlineStore == .absent }
 
     /// The source of that name, if there is one.
     package func source(_ name: String) -> SourceConfig? {

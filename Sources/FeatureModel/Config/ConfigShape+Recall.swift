@@ -74,7 +74,8 @@ extension ConfigShape {
         fields: [
             Field(
                 "events", .integer(1...2_000_000_000),
-                "Events held at once, the newest, 32 bytes each: co_occurrence and vectors.", default: "20000000"),
+                "Events held at once, the newest, 32 bytes each while they are sorted: co_occurrence and vectors.",
+                default: "20000000"),
             Field("history", .integer(2...100_000), "Events of one user that count, the newest.", default: "500"),
             Field("items", .integer(1...100_000_000), "Distinct items; more end the build.", default: "5000000"),
             Field(
