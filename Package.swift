@@ -260,6 +260,7 @@ let package = Package(
             "RecommendTests",
             [
                 "Recommend", "Recall", "Ranking", "OnlineStore", "RowCodec", "FeatureModel", "Resilience", "Telemetry",
+                "RedisClient",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         tests(
@@ -299,7 +300,7 @@ let package = Package(
         tests(
             "TidemarkTests",
             [
-                "tidemark", "fuzz", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
+                "tidemark", "fuzz", "Serving", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

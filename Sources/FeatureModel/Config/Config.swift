@@ -26,6 +26,9 @@ package struct Config: Hashable, Sendable {
     /// Where the sources stand in the file.
     let sourcesLine: Int
 
+    /// The project whose features a serving daemon serves: Feast's, where it serves Feast's rows.
+    package var servedProject: String { serve.feast?.project ?? project }
+
     /// The source of that name, if there is one.
     package func source(_ name: String) -> SourceConfig? {
         sources.first { $0.name == name }

@@ -48,8 +48,7 @@ package struct RecommendRoutes: Sendable {
     private func answer(_ request: Request, _ start: ContinuousClock.Instant) async throws -> (Response, Bool) {
         let settings = serving.liveSettings
         let limits = WireLimits(settings)
-        let header = HTTPField.Name(RequestHeaders.timeout).flatMap { request.headers[$0] }
-        let asked = try RequestHeaders.timeoutMilliseconds(header).map { Duration.milliseconds($0) }
+        let asked = try RequestHeaders.timeout(request)
         var wanted = try RecommendParser.parse(try await Self.body(request, limits), limits: limits)
         wanted.requestID = HTTPField.Name(RequestHeaders.requestID).flatMap { request.headers[$0] } ?? ""
         let time = asked ?? recommender.timeout(of: wanted.pipeline) ?? settings.timeout

@@ -54,7 +54,8 @@ package enum OpenAPI {
         """
 
     private static let recommend = """
-        "/v1/recommend":{"post":{"operationId":"recommend","summary":"Items for a user, from a pipeline of the config.",\
+        "/v1/recommend":{"post":{"operationId":"recommend","summary":"Items for a user, from a pipeline of the config. Wants the scope \
+        read.","security":[{"bearer":[]},{}],\
         "parameters":[\(headers)],"requestBody":{"required":true,"content":{"application/json":{"schema":\
         {"$ref":"#/components/schemas/RecommendRequest"}}}},"responses":{"200":{"description":"Items, best first, and the \
         rung of the ladder that they came from; `degraded` names what did not do its part.","content":{"application/json":\

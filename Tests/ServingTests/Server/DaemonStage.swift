@@ -134,9 +134,7 @@ struct DaemonStage: Sendable {
     private static func routes(
         _ serving: ServingContext, _ store: RedisStore, _ watcher: CatalogWatcher, _ options: Options
     ) -> [ServingRoute] {
-        let writes = WriteRoutes(
-            FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),
-            timeout: .seconds(2), maximumTimeout: .seconds(10))
+        let writes = WriteRoutes(FeatureWriter(store, project: project), project: project) { serving.liveSettings }
         let recommender = Recommender(
             Recommender.Environment(
                 runner: CallRunner(), catalogs: watcher, rows: StoreRows(store), list: { _ in nil },
