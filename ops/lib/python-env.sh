@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Virtual environments of what Tidemark is tested against. Sourced by the scripts that make one.
+# Virtual environments of what Tidemark is tested against. Sourced, behind common.sh, by the scripts that make one.
+# shellcheck disable=SC2154  # root is common.sh's
 
 # python_env NAME PROGRAM IMPORTS [NO-DEPS...]: makes .build/NAME of ops/NAME/requirements.txt unless it is there already, and
 # leaves where it is in `venv`. PROGRAM is one that it must have, IMPORTS the modules that must load; requirements NO-DEPS are
