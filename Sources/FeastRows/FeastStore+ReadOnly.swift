@@ -61,7 +61,5 @@ extension FeastStore {
         throw Self.readOnly
     }
 
-    package func diagnose() async throws(StoreError) -> [StoreFinding] { [] }
-
     package func usedBytes() async throws(StoreError) -> Int64? { nil }
 }

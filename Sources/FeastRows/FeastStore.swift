@@ -189,5 +189,28 @@ package final class FeastStore: OnlineStore {
         try await read([key], in: space).first.flatMap(\.self).map { StoredRow(bytes: $0, remaining: nil) }
     }
 
+    /// What the registry has, and whether Redis answers.
+    package func diagnose() async throws(StoreError) -> [StoreFinding] {
+        let views = try await viewNames().count
+        var ping = RedisPipeline()
+        ping.begin("PING", argumentCount: 0)
+        var findings = [
+            StoreFinding(
+                check: "registry", grade: .good,
+                text: "\(file.path): \(views) views of project \(configuration.project) are served")
+        ]
+        do throws(RedisError) {
+            try await client.send(ping, deadline: ContinuousClock.now + configuration.callTimeout, idempotent: true) {
+                replies throws(RedisError) in
+                for reply in replies { if case .error(let error) = reply { throw RedisError(error) } }
+            }
+            findings.append(StoreFinding(check: "connection", grade: .good, text: "Redis answers"))
+        } catch {
+            let text = "\(StoreError(error)); check serve.feast.redis, and password where Redis wants one"
+            findings.append(StoreFinding(check: "connection", grade: .bad, text: text))
+        }
+        return findings
+    }
+
     package func close() async { await client.close() }
 }

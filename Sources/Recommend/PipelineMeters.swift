@@ -8,6 +8,8 @@ final class PipelineMeters: Sendable {
     private let registry: MetricRegistry
     private let rungs: [PipelineConfig.Rung: Counter]
     private let shared: Counter
+    /// Of whole answers, by rung, and of errors.
+    private let durations: [String: Histogram]
     private let stages = Mutex<[StageOutcome: Histogram]>([:])
     private let leftOut = Mutex<[StageOutcome: Counter]>([:])
 
@@ -24,7 +26,14 @@ final class PipelineMeters: Sendable {
             uniqueKeysWithValues: PipelineConfig.Rung.allCases.map {
                 ($0, registry.counter(.recommendRungs, [pipeline, $0.rawValue]))
             })
+        durations = Dictionary(
+            uniqueKeysWithValues: (PipelineConfig.Rung.allCases.map(\.rawValue) + ["error"]).map {
+                ($0, registry.histogram(.recommendDurationSeconds, [pipeline, $0]))
+            })
     }
+
+    /// `outcome` is the rung that answered, or `error`.
+    func ended(_ outcome: String, after taken: Duration) { durations[outcome]?.observe(taken) }
 
     func answered(_ rung: PipelineConfig.Rung) { rungs[rung]?.add() }
 

@@ -25,6 +25,8 @@ package final class Recommender: Sendable {
         package let logger: Logger
         /// Makes the source of a pipeline; `nil` for the list that it names.
         package var source: @Sendable (RecallSourceConfig) -> (any CandidateSource)? = { _ in nil }
+        /// Told of each answer; must not wait. `nil` where they are not logged.
+        package var expose: (@Sendable (Exposure) -> Void)?
 
         package init(
             clock: RecommendClock = .real, runner: CallRunner, catalogs: any PipelineCatalogs, rows: any RowSource,
@@ -108,9 +110,13 @@ package final class Recommender: Sendable {
             }
             let run = try RecommendRun(pipeline, environment, request, start: start, deadline: deadline)
             let answer = try await Self.answer(run, from: start, to: deadline)
+            pipeline.meters.ended(answer.rung.rawValue, after: environment.clock.now() - start)
             pipeline.meters.answered(answer.rung)
+            environment.expose?(Exposure(request, answer, at: environment.clock.wall()))
             return answer
         } catch {
+            let meters = pipelines.withLock { $0[request.pipeline] }?.meters
+            meters?.ended("error", after: environment.clock.now() - start)
             environment.registry.counter(.recommendRefused, [error.code.label]).add()
             throw error
         }

@@ -1,6 +1,5 @@
 import FeatureModel
 import GRPCCore
-import Glibc
 import OnlineStore
 import Resilience
 import Serving
@@ -53,7 +52,7 @@ final class GRPCLookup: Sendable {
             planning?.set(.entities, entities.count)
             planning?.end()
             var rows = try await read(plan, keys, time)
-            let now = Self.microseconds()
+            let now = WallClock.microseconds
             let encoding = time.span?.child(SpanName.encode)
             let values = LookupAnswer(plan.plan, keys, &rows, now: now, keepsStale: keepsStale)
             encoding?.end()
@@ -200,12 +199,5 @@ final class GRPCLookup: Sendable {
         let histogram = serving.metrics.registry.histogram(.lookupDurationSeconds, [route, outcome])
         guard let span = time.span else { return histogram.observe(seconds: seconds) }
         histogram.observe(seconds: seconds, of: span.context)
-    }
-
-    /// Microseconds since 1970.
-    private static func microseconds() -> Int64 {
-        var time = timespec()
-        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 }

@@ -54,8 +54,17 @@ package enum MetricName {
     package static let recommendShared = "tidemark_recommend_shared_total"
     package static let recommendHedges = "tidemark_recommend_hedges_total"
     package static let recommendRemembered = "tidemark_recommend_remembered"
+    package static let recommendDurationSeconds = "tidemark_recommend_duration_seconds"
     package static let stageDurationSeconds = "tidemark_stage_duration_seconds"
     package static let dependencyCalls = "tidemark_dependency_calls"
+
+    package static let eventLogWritten = "tidemark_event_log_written_total"
+    package static let eventLogDropped = "tidemark_event_log_dropped_total"
+    package static let eventLogFailures = "tidemark_event_log_failures_total"
+    package static let eventLogWaiting = "tidemark_event_log_waiting"
+    package static let eventLogLimit = "tidemark_event_log_limit"
+    package static let eventLogFailing = "tidemark_event_log_failing"
+    package static let events = "tidemark_events_total"
 
     package static let modelLoads = "tidemark_model_loads_total"
     package static let modelRefused = "tidemark_model_refused"

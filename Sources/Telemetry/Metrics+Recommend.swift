@@ -31,6 +31,10 @@ extension GaugeMetric {
 }
 
 extension HistogramMetric {
+    package static let recommendDurationSeconds = HistogramMetric(
+        MetricName.recommendDurationSeconds,
+        help: "How long recommendations took, by the rung that answered, or error.", labels: ["pipeline", "outcome"],
+        buckets: lookupBuckets)
     package static let stageDurationSeconds = HistogramMetric(
         MetricName.stageDurationSeconds,
         help: "How long the stages of recommendations took, skipped and late ones too.",
@@ -43,6 +47,7 @@ extension MetricFamily {
         CounterMetric.recommendRungs.family, CounterMetric.recommendLeftOut.family,
         CounterMetric.recommendRefused.family, CounterMetric.recommendShared.family,
         CounterMetric.recommendHedges.family, GaugeMetric.dependencyCalls.family,
-        GaugeMetric.recommendRemembered.family, HistogramMetric.stageDurationSeconds.family,
+        GaugeMetric.recommendRemembered.family, HistogramMetric.recommendDurationSeconds.family,
+        HistogramMetric.stageDurationSeconds.family,
     ]
 }

@@ -49,8 +49,9 @@ package enum OnlineRetail {
             customer_id BIGINT, country TEXT NOT NULL)
         """
 
-    /// Where the data lies beside the checked out repository.
+    /// Where the data lies: `TIDEMARK_ONLINE_RETAIL`, else beside the checked out repository. A gzipped CSV of `columns`.
     package static func dataPath(source: String = #filePath) -> String {
+        if let given = unsafe getenv("TIDEMARK_ONLINE_RETAIL") { return unsafe String(cString: given) }
         let root = source.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
         return root + "/../shared/data/online-retail/transactions.csv.gz"
     }

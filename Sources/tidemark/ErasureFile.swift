@@ -14,6 +14,7 @@ struct ErasureFile {
         let descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw failure("opened") }
         defer { Glibc.close(descriptor) }
+        try giveToFolder()
         let line = Array("\(entity) \(digest)\n".utf8)
         let written = unsafe line.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
         guard written == line.count, fsync(descriptor) == 0 else { throw failure("written") }
@@ -24,6 +25,16 @@ struct ErasureFile {
         let left = try entries().filter { $0.entity != entity || $0.digest != digest }
         let text = left.map { "\($0.entity) \($0.digest)\n" }.joined()
         try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        try giveToFolder()
+    }
+
+    /// Gives the file to whom its folder belongs: what root makes, the service, which is another user, must be able to read.
+    private func giveToFolder() throws {
+        guard geteuid() == 0 else { return }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().resolvingSymlinksInPath().path
+        let owner = try FileManager.default.attributesOfItem(atPath: folder)
+        try FileManager.default.setAttributes(
+            owner.filter { $0.key == .ownerAccountID || $0.key == .groupOwnerAccountID }, ofItemAtPath: path)
     }
 
     /// Puts what the file knows into the store's list. Done at each start, so that a store that came back empty obeys too.

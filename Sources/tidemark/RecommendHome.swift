@@ -1,5 +1,6 @@
 import FeatureModel
 import Logging
+import NIOPosix
 import OnlineStore
 import Ranking
 import Recall
@@ -15,25 +16,25 @@ struct RecommendHome: Sendable {
     let gates: GateBook
     private let library: RecallLibrary
     private let configPath: String
-    private let logger: Logger
 
     /// Throws `UsageError` for a file of blocked items that can't be read.
     init(
         _ config: Config, configPath: String, catalogs: any PipelineCatalogs, rows: any RowSource,
-        ranker: @escaping @Sendable (String) -> (any Ranker)? = { _ in nil }, registry: MetricRegistry, logger: Logger
+        ranker: @escaping @Sendable (String) -> (any Ranker)? = { _ in nil }, registry: MetricRegistry, logger: Logger,
+        expose: (@Sendable (Exposure) -> Void)? = nil
     ) throws {
         self.configPath = configPath
-        self.logger = logger
         runner = CallRunner()
         gates = GateBook(Self.rules(config))
         let (recall, directory) = Self.recall(config, configPath)
         let library = RecallLibrary(recall, directory: directory, logger: logger)
         self.library = library
         RecallMetrics.install(library, in: registry)
-        recommender = Recommender(
-            Recommender.Environment(
-                runner: runner, catalogs: catalogs, rows: rows, list: { library.list($0) }, ranker: ranker,
-                gates: gates, registry: registry, logger: logger))
+        var environment = Recommender.Environment(
+            runner: runner, catalogs: catalogs, rows: rows, list: { library.list($0) }, ranker: ranker,
+            gates: gates, registry: registry, logger: logger)
+        environment.expose = expose
+        recommender = Recommender(environment)
         recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
     }
 
@@ -45,17 +46,19 @@ struct RecommendHome: Sendable {
         return rules
     }
 
-    /// Goes by another config's lists and pipelines. A file that can't be read leaves the old ones in force.
-    func apply(_ config: Config) {
-        gates.configure(Self.rules(config))
-        do {
-            let blocked = try Self.blocked(config, configPath)
-            // Lists go with the pipelines that name them.
+    /// Reads what another config's pipelines name, on a thread that may block.
+    ///
+    /// - Returns: What puts them in force.
+    /// - Throws: `UsageError` for a file of blocked items that can't be read.
+    func prepare(_ config: Config) async throws -> @Sendable () -> Void {
+        let blocked = try await NIOThreadPool.singleton.runIfActive { [configPath] in
+            try Self.blocked(config, configPath)
+        }
+        return { [gates, recommender, library, configPath] in
+            gates.configure(Self.rules(config))
             let (recall, directory) = Self.recall(config, configPath)
             library.apply(recall, directory: directory)
             recommender.apply(config.pipelines, blocked: blocked)
-        } catch {
-            logger.error("the pipelines are not taken; the old ones stay", metadata: ["error": "\(error)"])
         }
     }
 

@@ -97,6 +97,11 @@ struct GlobalOptions: ParsableArguments {
 struct OutputOptions: ParsableArguments {
     @Flag(name: .long, help: "Print JSON.")
     var json = false
+
+    /// Prints one result, as JSON or in words.
+    func show(_ report: some Encodable, words: String) throws {
+        if json { try Console.json(report) } else { print(words) }
+    }
 }
 
 /// A command that works on a project: finds the config wherever it was given.

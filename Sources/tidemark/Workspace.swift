@@ -48,10 +48,17 @@ final class Workspace: Sendable {
         let text = try ConfigFiles.read(path, what: "the config file")
         let config = try Config.parse(file: path, text: text)
         let folder = ConfigFiles.resolve(config.schemas, from: path)
-        let files = try ConfigFiles.definitions(in: folder)
-        let catalog = try Catalog.compile(project: config.project, files: files)
-        try config.validate(catalog)
-        try config.validatePipelines(catalog)
+        // Feast's registry has the definitions, and the daemon holds the rest of the config against it.
+        let hasDefinitions = !config.servesFeastAlone || FileManager.default.fileExists(atPath: folder)
+        let files = hasDefinitions ? try ConfigFiles.definitions(in: folder) : []
+        let catalog =
+            hasDefinitions
+            ? try Catalog.compile(project: config.project, files: files)
+            : Catalog(project: config.project, views: [], services: [])
+        if hasDefinitions {
+            try config.validate(catalog)
+            try config.validatePipelines(catalog)
+        }
         var print = Fingerprint()
         for view in catalog.views { print.combine(String(decoding: ViewDocument.encode(view), as: UTF8.self)) }
         for service in catalog.services {
@@ -71,10 +78,18 @@ final class Workspace: Sendable {
 
     // MARK: Store and sources
 
-    /// The online store, opened once.
+    /// The project whose rows the store has: Feast's, where there is no store of our own.
+    var project: String { config.servesFeastAlone ? config.serve.feast?.project ?? config.project : config.project }
+
+    /// The online store, opened once; what Feast materialized, read only, where the config has no store of our own.
     func store() async throws -> any OnlineStore {
         if let store = opened.withLock({ $0.store }) { return store }
-        let store = try await StoreOpener.open(config, configPath: configPath)
+        let store: any OnlineStore
+        if config.servesFeastAlone, let feast = config.serve.feast {
+            store = try await StoreOpener.openFeast(feast, configPath: configPath, logger: logger)
+        } else {
+            store = try await StoreOpener.open(config, configPath: configPath)
+        }
         opened.withLock { $0.store = store }
         return store
     }
@@ -85,13 +100,13 @@ final class Workspace: Sendable {
         var sources: [String: any SourceConnector] = [:]
         for source in config.sources { sources[source.name] = try await connector(source) }
         let context = SyncContext(
-            project: config.project, store: store, settings: settings, time: .real, observer: observer)
+            project: project, store: store, settings: settings, time: .real, observer: observer)
         return SyncEngine(context: context, sources: sources)
     }
 
     /// What operators do to views, over the store alone.
     func viewOperator() async throws -> ViewOperator {
-        ViewOperator(project: config.project, store: try await store(), owner: settings.owner, now: SyncTime.real.wall)
+        ViewOperator(project: project, store: try await store(), owner: settings.owner, now: SyncTime.real.wall)
     }
 
     /// The source of that name, for queries of its own.

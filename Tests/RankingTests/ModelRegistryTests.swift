@@ -73,6 +73,31 @@ import TidemarkTesting
         }
     }
 
+    @Test func rollbackTowardsAVersionIsMadeOnce() async throws {
+        let fixture = try ModelFixture()
+        defer { fixture.remove() }
+        try fixture.add("2", seed: 2)
+        try fixture.add("3", seed: 3)
+        let registry = registry(fixture)
+        await registry.load()
+        _ = try await registry.reload("ranker", version: "2")
+        let target = try await registry.rollbackTarget("ranker")
+        #expect(target == "1")
+        for _ in 0..<2 {
+            #expect(try await registry.rollback("ranker", to: target, from: "2").live?.version == "1")
+            #expect(try fixture.folder.currentVersion() == "1")
+        }
+        // The same behind a restart, where the registry has forgotten what was live before.
+        let next = self.registry(fixture)
+        await next.load()
+        #expect(try await next.rollback("ranker", to: target, from: "2").live?.version == "1")
+        _ = try await next.reload("ranker", version: "3")
+        await #expect { _ = try await next.rollback("ranker", to: target, from: "2") } throws: {
+            ($0 as? RankerError)?.code == .mismatch
+        }
+        #expect(try fixture.folder.currentVersion() == "3")
+    }
+
     @Test func featuresThatTheCatalogHasNotAreRefusedAtLoad() async throws {
         let fixture = try ModelFixture()
         defer { fixture.remove() }

@@ -429,6 +429,7 @@ def main():
 
 
 if __name__ == "__main__":
+    stage.end_on_sigterm()
     try:
         sys.exit(main())
     except stage.Trouble as trouble:

@@ -215,6 +215,26 @@ class CompareTest(unittest.TestCase):
             self.assertEqual(json.loads(body)["class"], "FeastError")
             self.assertIn("only read here", body)
 
+    def test_4_commands_read_the_same(self):
+        def tidemark(*words):
+            result = subprocess.run(
+                [stage.tidemark_program(), "--config", self.daemon.config, *words], capture_output=True, timeout=60, text=True)
+            return result.returncode, result.stdout, result.stderr
+
+        self.assertEqual(tidemark("validate")[0], 0)
+        code, said, errors = tidemark("doctor", "--json")
+        self.assertEqual(code, 0, said + errors)
+        self.assertTrue({"registry", "connection"} <= {finding["check"] for finding in json.loads(said) if finding["place"] == "serve.feast"}, said)
+        features, drivers = ["driver_stats:trips", "driver_more:stars"], [1, 3, NOBODY]
+        code, said, errors = tidemark(
+            "lookup", "--features", ",".join(features), "--entity", "driver_id=" + ",".join(map(str, drivers)), "--json")
+        self.assertEqual(code, 0, errors)
+        status, body = self.daemon.ask("/v1/lookup", {"features": features, "entities": [{"driver_id": driver} for driver in drivers]})
+        self.assertEqual((status, json.loads(said)["rows"]), (200, body["rows"]))
+        code, _, errors = tidemark("apply")
+        self.assertNotEqual(code, 0)
+        self.assertIn("only read here", errors)
+
     def test_5_one_changed_value_is_one_difference(self):
         import redis
 
@@ -362,6 +382,7 @@ def main():
 
 
 if __name__ == "__main__":
+    stage.end_on_sigterm()
     try:
         sys.exit(main())
     except stage.Trouble as trouble:

@@ -18,6 +18,10 @@ import warnings
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 warnings.simplefilter("ignore")
+# Its own help needs no Feast.
+if {"-h", "--help"} & set(sys.argv[1:]):
+    print(__doc__)
+    sys.exit(0)
 import os  # noqa: E402
 
 import lines  # noqa: E402
@@ -326,6 +330,7 @@ def main():
 
 
 if __name__ == "__main__":
+    stage.end_on_sigterm()
     try:
         sys.exit(main())
     except stage.Trouble as trouble:

@@ -41,14 +41,31 @@ def run(command, timeout=600, data=None, environment=None, folder=None):
     return result.stdout
 
 
+def end_on_sigterm():
+    """SIGTERM ends this program as an error would: servers stop and folders go."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def die_with_parent():
+    """In a child, before it begins."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def run_in_front(command, timeout, folder=None, output=None):
+    """Runs a command whose output people see, or `output` gets; it ends with this program, or when its time is up. Its exit code."""
+    try:
+        return subprocess.run(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, cwd=folder, timeout=timeout,
+            preexec_fn=die_with_parent).returncode
+    except subprocess.TimeoutExpired:
+        raise Trouble(f"{command[0]} was stopped after {timeout} s") from None
+
+
 class Server:
     """A child process that ends when this one does, with its group."""
 
     def __init__(self, name, command, log, environment=None, folder=None):
         self.name, self.log = name, pathlib.Path(log)
-
-        def die_with_parent():
-            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
         with open(log, "wb") as out:
             self.child = subprocess.Popen(

@@ -31,6 +31,8 @@ check_needs=(
     "jq=command:jq"
     "python3=command:python3"
     "python3-yaml=python:yaml"
+    "python3-jsonschema=python:jsonschema"
+    "curl=command:curl"
 )
 
 # say TEXT...: a line for the person who watches.

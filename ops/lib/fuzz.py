@@ -41,7 +41,8 @@ def program(name, variable):
     built = [path for kind in ("release", "debug") if (path := ROOT / ".build" / kind / name).exists()]
     if not built:
         stage.say(f"Building {name}, which takes some minutes")
-        subprocess.run(["swift", "build", "-c", "release", "--product", name], cwd=ROOT, check=True, stdout=sys.stderr)
+        if stage.run_in_front(["swift", "build", "-c", "release", "--product", name], 3600, ROOT, sys.stderr):
+            raise stage.Trouble(f"{name} can't be built")
         built = [ROOT / ".build" / "release" / name]
     return max(built, key=lambda path: path.stat().st_mtime)
 
@@ -69,12 +70,13 @@ def fuzz(options, folder):
             fuzzer, *(word for path in sorted(shop.DEFINITIONS.glob("*.yaml")) for word in ("--definitions", path)),
             "--bodies", inside - inside // 2, "--heads", inside // 2, "--sockets", sockets, "--port", daemon.port, "--pid", daemon.pid,
             "--seed", options.seed, "--memory", options.memory]
-        result = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL)
+        # Ten million cases take some minutes; some hours are a fuzzer that hangs.
+        failed = stage.run_in_front(command, 600 + options.cases // 300)
         code = daemon.stop()
         if code:
             print(f"FAILED   the daemon ended with {code}:\n{daemon.tail()}")
-        print(f"== {options.cases:,} cases, {sockets:,} of them over sockets: {'FAILED' if result.returncode or code else 'every promise held'}")
-        return 1 if result.returncode or code else 0
+        print(f"== {options.cases:,} cases, {sockets:,} of them over sockets: {'FAILED' if failed or code else 'every promise held'}")
+        return 1 if failed or code else 0
     finally:
         for server in reversed(servers):
             server.stop()
@@ -119,11 +121,11 @@ def schemathesis(options, folder):
             ("data", daemon.url, []), ("admin", f"http://127.0.0.1:{admin}", ["--header", f"Authorization: Bearer {TOKEN}"]),
         ):
             print(f"== {name}: {url}/openapi.json", flush=True)
-            result = subprocess.run(
-                [str(binary), "run", f"{url}/openapi.json", *headers, "--max-examples", str(options.examples), "--seed", str(options.seed),
+            failed = stage.run_in_front(
+                [binary, "run", f"{url}/openapi.json", *headers, "--max-examples", str(options.examples), "--seed", str(options.seed),
                  # What a schema can't say: which names there are in the store, and what was asked before.
-                 "--exclude-checks", "positive_data_acceptance", "--generation-database", "none", "--no-color", "--continue-on-failure", *options.more], cwd=folder)
-            good = good and result.returncode == 0
+                 "--exclude-checks", "positive_data_acceptance", "--generation-database", "none", "--no-color", "--continue-on-failure", *options.more], 3600, folder)
+            good = good and not failed
         code = daemon.stop()
         if code:
             print(f"FAILED   the daemon ended with {code}:\n{daemon.tail()}")
@@ -157,6 +159,7 @@ def main():
 
 
 if __name__ == "__main__":
+    stage.end_on_sigterm()
     try:
         sys.exit(main())
     except stage.Trouble as trouble:

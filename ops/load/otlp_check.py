@@ -229,6 +229,7 @@ def main():
     say("traces and exemplars are as others read them")
 
 
+stage.end_on_sigterm()
 try:
     main()
 except Trouble as trouble:

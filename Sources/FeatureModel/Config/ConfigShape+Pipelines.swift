@@ -2,7 +2,7 @@ extension ConfigShape {
     static let pipelines = Shape.map(.name, .object(recommendation), count: 0...100)
 
     static let recommendation = ObjectShape(
-        name: "pipeline", summary: "From recall to an answer of POST /v1/recommend.",
+        name: "recommendation", summary: "From recall to an answer of POST /v1/recommend.",
         fields: [
             Field("user", .text(.name), "The entity that is recommended to.", required: true),
             Field("item", .text(.name), "The entity that is recommended; it has one key.", required: true),

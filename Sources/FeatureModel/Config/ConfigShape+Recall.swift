@@ -74,7 +74,8 @@ extension ConfigShape {
         fields: [
             Field(
                 "events", .integer(1...2_000_000_000),
-                "Events held at once, the newest, 32 bytes each: co_occurrence and vectors.", default: "20000000"),
+                "Events held at once, the newest, 32 bytes each while they are sorted: co_occurrence and vectors.",
+                default: "20000000"),
             Field("history", .integer(2...100_000), "Events of one user that count, the newest.", default: "500"),
             Field("items", .integer(1...100_000_000), "Distinct items; more end the build.", default: "5000000"),
             Field(
@@ -92,6 +93,10 @@ extension ConfigShape {
             Field(
                 "confidence", .number(0.001...1_000_000), "How much a meeting counts beside one that never was.",
                 default: "20"),
+            Field(
+                "max_items", .integer(1...5_000_000),
+                "The most items: each is compared with all, which takes time by the square of their number. More end the "
+                    + "build. 20000 of 64 numbers take two cores 4 s.", default: "200000"),
         ])
 
     private static let statement = TextRule(expected: "a query", maximumLength: 65_536)

@@ -40,7 +40,8 @@ extension ConfigShape {
             Field("tls", .object(ListenerTLSShape.tls), "Encrypts HTTP and gRPC, TLS 1.2 and later."),
             Field(
                 "tokens", .list(.object(AccessShape.token), count: 0...1_000),
-                "Who may ask for what, by bearer token. Without these and jwt everybody may."),
+                "Who may ask for what, by bearer token. Without this key and jwt everybody may; an empty list lets nobody in."
+            ),
             Field("jwt", .object(AccessShape.jwt), "Takes signed tokens of an issuer."),
             Field("feast", .object(feast), "Serves Feast's rows, read only, in place of the online store."),
         ])

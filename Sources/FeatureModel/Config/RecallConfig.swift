@@ -123,6 +123,8 @@ package struct VectorConfig: Hashable, Sendable {
     package var regularization = 0.05
     /// How much a meeting counts beside one that never was (the alpha of Hu, Koren and Volinsky).
     package var confidence = 20.0
+    /// Distinct items, each of which is compared with all; more end the build.
+    package var maximumItems = 200_000
 
     package init() {}
 }

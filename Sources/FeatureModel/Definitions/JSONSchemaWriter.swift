@@ -1,6 +1,8 @@
 /// Writes a declaration as a JSON Schema (draft 2020-12), which editors use to complete and check YAML files.
 struct JSONSchemaWriter {
     private var definitions: [(String, JSONText)] = []
+    /// By name; one name never stands for two shapes, of which the schema would have the first alone.
+    private var written: [String: ObjectShape] = [:]
 
     /// The schema's text, with a line end.
     static func schema(_ root: ObjectShape, title: String) -> String {
@@ -35,7 +37,10 @@ struct JSONSchemaWriter {
     }
 
     private mutating func reference(_ object: ObjectShape) -> JSONText {
-        if !definitions.contains(where: { $0.0 == object.name }) {
+        if let known = written[object.name] {
+            precondition(known.isLike(object), "two shapes are called \(object.name)")
+        } else {
+            written[object.name] = object
             let place = definitions.count
             definitions.append((object.name, .bool(true)))
             definitions[place].1 = .object(members(object))

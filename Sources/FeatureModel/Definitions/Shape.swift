@@ -30,6 +30,12 @@ struct ObjectShape: Sendable {
     func field(_ name: String) -> Field? {
         fields.first { $0.name == name }
     }
+
+    /// Whether the other one has the same keys and words.
+    func isLike(_ other: ObjectShape) -> Bool {
+        name == other.name && summary == other.summary && exactlyOne == other.exactlyOne
+            && fields.map { [$0.name, $0.summary] } == other.fields.map { [$0.name, $0.summary] }
+    }
 }
 
 /// A known key of a mapping.

@@ -1,5 +1,4 @@
 import FeatureModel
-import Glibc
 import NIOCore
 import OnlineStore
 import RedisClient
@@ -320,7 +319,7 @@ final class LookupCall: RedisLaneReceiver {
     }
 
     private func encode(_ question: Question, into buffer: inout ByteBuffer) throws(LookupError) -> LookupCounts {
-        let now = Self.microseconds()
+        let now = WallClock.microseconds
         switch route {
         case .lookup:
             return try LookupEncoder.lookup(
@@ -394,13 +393,6 @@ final class LookupCall: RedisLaneReceiver {
         case .degraded: now >= deadline - room.settings.reserve ? .late : .ignored
         case .invalid, .refused, .abandoned: .ignored
         }
-    }
-
-    /// Microseconds since 1970.
-    private static func microseconds() -> Int64 {
-        var time = timespec()
-        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 }
 

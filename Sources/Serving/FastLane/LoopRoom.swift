@@ -123,9 +123,11 @@ final class LoopRoom {
     // MARK: Access
 
     /// Why a request may not have what it needs; `nil` when it may.
-    func refusal(_ fields: HeadFields, _ need: AccessNeed, at now: NIODeadline) -> AccessRefusal? {
+    func refusal(
+        _ fields: HeadFields, _ need: AccessNeed, at now: NIODeadline, peer: () -> String
+    ) -> AccessRefusal? {
         known.refusal(
-            fields.authorization, count: fields.authorizations, need, serving.access, at: now)
+            fields.authorization, count: fields.authorizations, need, serving.access, at: now, peer: peer)
     }
 
     // MARK: Connections

@@ -27,6 +27,10 @@ struct Validate: ProjectCommand {
                     services: catalog.services.map(\.name)))
             return
         }
+        if workspace.config.servesFeastAlone, workspace.definitionFiles.isEmpty {
+            print("\(workspace.configPath) is right; the views are those of Feast's registry")
+            return
+        }
         let features = catalog.views.map(\.features.count).reduce(0, +)
         print(
             "\(workspace.configPath) and \(Words.count(workspace.definitionFiles.count, "definition file")) are right: "
@@ -104,8 +108,14 @@ struct SchemaCommand: ParsableCommand {
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")
 
-    func run() {
-        print(Tidemark.version)
+    private struct Report: Encodable {
+        let version: String
+    }
+
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        try output.show(Report(version: Tidemark.version), words: Tidemark.version)
     }
 }
 

@@ -24,10 +24,12 @@ struct DoctorCommand: ProjectCommand {
     }
 
     func run(_ workspace: Workspace) async throws {
+        let definitions =
+            workspace.config.servesFeastAlone && workspace.definitionFiles.isEmpty
+            ? "those of Feast's registry"
+            : "\(workspace.catalog.views.count) views in \(workspace.definitionFiles.count) files"
         var findings = [
-            Finding(
-                place: "config", check: "definitions", grade: "good",
-                text: "\(workspace.catalog.views.count) views in \(workspace.definitionFiles.count) files"),
+            Finding(place: "config", check: "definitions", grade: "good", text: definitions),
             Finding(
                 place: "build", check: "libraries", grade: "good",
                 text: "tidemark \(Tidemark.version), SQLite \(LocalDatabase.libraryVersion)"),
@@ -48,10 +50,14 @@ struct DoctorCommand: ProjectCommand {
     }
 
     private func store(_ workspace: Workspace) async -> [Finding] {
+        let isFeast = workspace.config.servesFeastAlone
+        let place = isFeast ? "serve.feast" : "online_store"
         do {
             var findings = try await workspace.store().diagnose().map {
-                Finding(place: "online_store", check: $0.check, grade: $0.grade.rawValue, text: $0.text)
+                Finding(place: place, check: $0.check, grade: $0.grade.rawValue, text: $0.text)
             }
+            // Nothing of ours is applied there.
+            guard !isFeast else { return findings }
             let record = try await CatalogStore(workspace.store()).catalog()?.record
             let (grade, text) =
                 switch record {
@@ -61,10 +67,10 @@ struct DoctorCommand: ProjectCommand {
                 case let record?:
                     ("warning", "applied \(record.hash), the files are \(workspace.hash); see `tidemark plan`")
                 }
-            findings.append(Finding(place: "online_store", check: "catalog", grade: grade, text: text))
+            findings.append(Finding(place: place, check: "catalog", grade: grade, text: text))
             return findings
         } catch {
-            return [Finding(place: "online_store", check: "connection", grade: "bad", text: "\(error)")]
+            return [Finding(place: place, check: "connection", grade: "bad", text: "\(error)")]
         }
     }
 

@@ -19,6 +19,13 @@ struct ModelsCommand: AsyncParsableCommand {
 
     @ParentCommand var root: Tidemark
 
+    /// Which version was current, and which is.
+    struct Report: Encodable {
+        let model: String
+        let before: String?
+        let current: String
+    }
+
     /// The folder of a model.
     static func folder(_ name: String, _ workspace: Workspace) throws -> ModelFolder {
         let folders = ModelHome.folders(workspace.config, workspace.configPath)
@@ -58,7 +65,8 @@ struct ModelsCommand: AsyncParsableCommand {
 /// A version of a model for people and scripts.
 struct ModelVersionLine: Encodable {
     let model: String
-    let version: String
+    /// `nil` where there is no version at all.
+    let version: String?
     let current: Bool
     let columns: Int
     let bytes: Int
@@ -80,15 +88,30 @@ extension ModelsCommand {
             for (name, folder) in ModelHome.folders(workspace.config, workspace.configPath).sorted(by: {
                 $0.key < $1.key
             }) {
-                lines += try await ModelsCommand.reporting { try Self.lines(name, folder) }
+                let found = try await ModelsCommand.reporting { try Self.lines(name, folder) }
+                lines += found.isEmpty ? [Self.untrained(name, workspace.config)] : found
             }
-            if output.json { return try Console.json(lines) }
+            if output.json { try Console.json(lines) } else { show(lines) }
+            if lines.contains(where: { ($0.current || $0.version == nil) && $0.problem != nil }) {
+                throw Ending.differs
+            }
+        }
+
+        /// What stands in the place of a version where there is none.
+        private static func untrained(_ name: String, _ config: Config) -> ModelVersionLine {
+            let isTrained = config.models.contains { $0.name == name && $0.training != nil }
+            return ModelVersionLine(
+                model: name, version: nil, current: false, columns: 0, bytes: 0, metrics: [:],
+                problem: isTrained ? "never trained: tidemark train \(name)" : "its folder has no version")
+        }
+
+        private func show(_ lines: [ModelVersionLine]) {
             var table = Table(
                 ["MODEL", "VERSION", "LIVE", "COLUMNS", "BYTES", "NDCG@10", "POPULARITY", "PROBLEM"],
                 numbers: [3, 4, 5, 6])
             for line in lines {
                 table.add([
-                    line.model, line.version, line.current ? "yes" : "", "\(line.columns)", "\(line.bytes)",
+                    line.model, line.version ?? "-", line.current ? "yes" : "", "\(line.columns)", "\(line.bytes)",
                     QualityTable.number(line.metrics["ndcg_at_10"]),
                     QualityTable.number(line.metrics["popularity_ndcg_at_10"]), line.problem ?? "",
                 ])
@@ -127,6 +150,7 @@ extension ModelsCommand {
         @ParentCommand var modelsCommand: ModelsCommand
         var root: Tidemark { modelsCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The model.")
         var name: String
@@ -143,7 +167,9 @@ extension ModelsCommand {
                 }
                 _ = try ModelsCommand.tried(wanted, of: name, workspace)
                 if wanted != current { try folder.setCurrent(wanted) }
-                print("\(name): version \(wanted) is sound and current")
+                try output.show(
+                    Report(model: name, before: current, current: wanted),
+                    words: "\(name): version \(wanted) is sound and current")
             }
         }
     }
@@ -155,6 +181,7 @@ extension ModelsCommand {
         @ParentCommand var modelsCommand: ModelsCommand
         var root: Tidemark { modelsCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The model.")
         var name: String
@@ -168,7 +195,9 @@ extension ModelsCommand {
                 }
                 _ = try ModelsCommand.tried(before, of: name, workspace)
                 try folder.setCurrent(before)
-                print("\(name): version \(before) is current")
+                try output.show(
+                    Report(model: name, before: current, current: before),
+                    words: "\(name): version \(before) is current")
             }
         }
     }

@@ -67,11 +67,12 @@ struct QuarantineCommand: AsyncParsableCommand {
     }
 
     struct Show: ProjectCommand {
-        static let configuration = CommandConfiguration(abstract: "Show one quarantined row.")
+        static let configuration = CommandConfiguration(abstract: "Show one quarantined row, as JSON.")
 
         @ParentCommand var quarantineCommand: QuarantineCommand
         var root: Tidemark { quarantineCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -94,9 +95,16 @@ struct QuarantineCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Read quarantined entities again from the source and write those that are right now.")
 
+        private struct Report: Encodable {
+            let view: String
+            let written: Int
+            let wrong: Int
+        }
+
         @ParentCommand var quarantineCommand: QuarantineCommand
         var root: Tidemark { quarantineCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -110,7 +118,9 @@ struct QuarantineCommand: AsyncParsableCommand {
             let known = try await workspace.engine().context.quarantine.ids(of: view)
             if let id = ids.first(where: { !known.contains($0) }) { throw QuarantineCommand.unknown(id, view) }
             let (written, wrong) = try await workspace.engine().retryQuarantine(view, ids: ids)
-            print("\(view): \(written) written or gone at the source, \(wrong) still wrong")
+            try output.show(
+                Report(view: view, written: written, wrong: wrong),
+                words: "\(view): \(written) written or gone at the source, \(wrong) still wrong")
             if wrong > 0 { throw Ending.differs }
         }
     }
@@ -120,9 +130,15 @@ struct QuarantineCommand: AsyncParsableCommand {
             abstract: "Forget quarantined rows without writing them.",
             discussion: "A row that is still wrong comes back with its next change or sweep.")
 
+        private struct Report: Encodable {
+            let view: String
+            let dropped: [String]
+        }
+
         @ParentCommand var quarantineCommand: QuarantineCommand
         var root: Tidemark { quarantineCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -145,7 +161,9 @@ struct QuarantineCommand: AsyncParsableCommand {
             if let id = ids.first(where: { !known.contains($0) }) { throw QuarantineCommand.unknown(id, view) }
             let dropped = all ? Array(known) : ids
             try await quarantine.remove(dropped, from: view)
-            print("\(view): \(Words.count(dropped.count, "row")) dropped")
+            try output.show(
+                Report(view: view, dropped: dropped.sorted()),
+                words: "\(view): \(Words.count(dropped.count, "row")) dropped")
         }
     }
 }

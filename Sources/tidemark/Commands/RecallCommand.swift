@@ -214,9 +214,16 @@ extension RecallCommand {
                 tidemark recall rollback popular --to 3
                 """)
 
+        private struct Report: Encodable {
+            let list: String
+            let before: UInt64
+            let after: UInt64
+        }
+
         @ParentCommand var recallCommand: RecallCommand
         var root: Tidemark { recallCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The list.")
         var name: String
@@ -229,7 +236,9 @@ extension RecallCommand {
             let folder = RecallFolder(directory: try RecallCommand.directory(workspace), list: name)
             let limit = try RecallCommand.config(workspace).maximumBytes
             let flip = try await RecallCommand.reporting { try folder.rollBack(to: to, limit: limit) }
-            print("\(name): version \(flip.after) is live from now on, instead of \(flip.before)")
+            try output.show(
+                Report(list: name, before: flip.before, after: flip.after),
+                words: "\(name): version \(flip.after) is live from now on, instead of \(flip.before)")
         }
     }
 }

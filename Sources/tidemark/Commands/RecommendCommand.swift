@@ -51,8 +51,8 @@ struct RecommendCommand: ProjectCommand {
             throw UsageError("there is no pipeline \(pipeline)\(Nearest.hint(pipeline, among: known))")
         }
         let store = try await workspace.store()
-        guard let catalog = try await ServingCatalog.read(from: store, project: workspace.config.project) else {
-            throw SyncError.notApplied("project \(workspace.config.project)")
+        guard let catalog = try await ServingCatalog.read(from: store, project: workspace.project) else {
+            throw SyncError.notApplied("project \(workspace.project)")
         }
         let request = try request(pipelineConfig, workspace.catalog)
         var logger = workspace.logger

@@ -145,7 +145,9 @@ struct EraseCommand: ProjectCommand {
         if undo {
             try workspace.erasureFile?.remove(digest, entity: name)
             try await engine.context.erasures.remove(digest, entity: name)
-            print("\(name) \(key.text) may come back")
+            // No row comes or goes by that.
+            let gone: [SyncEngine.ErasedRows] = []
+            try output.show(gone, words: "\(name) \(key.text) may come back")
             return
         }
         try workspace.erasureFile?.add(digest, entity: name)

@@ -14,6 +14,8 @@ struct SeedCommand: AsyncParsableCommand {
             tidemark seed --out shop.db --continue
             """)
 
+    @OptionGroup var output: OutputOptions
+
     @Option(name: .long, help: "The SQLite file.", completion: .file(extensions: ["db", "sqlite"]))
     var out: String
 
@@ -43,7 +45,11 @@ struct SeedCommand: AsyncParsableCommand {
                 let advance = try await SyntheticShop.advance(
                     path: out, events: events ?? 2_500, progress: { progress.update($0) })
                 progress.finish()
-                print("\(out): \(advance.words)")
+                try output.show(
+                    ShopReport(
+                        out, events: advance.events, items: advance.items.count, users: advance.users.count,
+                        now: advance.now),
+                    words: "\(out): \(advance.words)")
             } else {
                 var settings = SyntheticShop.Settings()
                 settings.users = users
@@ -53,8 +59,12 @@ struct SeedCommand: AsyncParsableCommand {
                 let report = try await SyntheticShop.create(
                     path: out, settings: settings, overwrite: overwrite, progress: { progress.update($0) })
                 progress.finish()
-                print(
-                    "\(out): \(Words.count(Int64(report.events))) events, \(Words.count(Int64(report.items))) items, "
+                try output.show(
+                    ShopReport(
+                        out, events: report.events, items: report.items, properties: report.itemProperties,
+                        now: report.now),
+                    words:
+                        "\(out): \(Words.count(Int64(report.events))) events, \(Words.count(Int64(report.items))) items, "
                         + "\(Words.count(Int64(report.itemProperties))) item properties; simulated now "
                         + Words.time(report.now * 1_000))
             }
@@ -75,6 +85,8 @@ struct ImportCommand: AsyncParsableCommand {
                 they are published. The result has the tables that `seed` makes.
                 """)
 
+        @OptionGroup var output: OutputOptions
+
         @Argument(help: "The folder of the CSV files.", completion: .directory)
         var folder: String
 
@@ -92,13 +104,38 @@ struct ImportCommand: AsyncParsableCommand {
                     folder: folder, out: out, overwrite: overwrite, progress: { progress.update($0) })
                 progress.finish()
                 for problem in report.problems { Console.note("left out: \(problem)") }
-                print(
-                    "\(out): \(Words.count(Int64(report.events))) events of \(Words.count(Int64(report.users))) users, "
+                try output.show(
+                    ShopReport(
+                        out, events: report.events, items: report.items, users: report.users,
+                        properties: report.itemProperties, now: report.now, problems: report.problems),
+                    words:
+                        "\(out): \(Words.count(Int64(report.events))) events of \(Words.count(Int64(report.users))) users, "
                         + "\(Words.count(Int64(report.items))) items, \(Words.count(Int64(report.itemProperties))) item "
                         + "properties; the shop's now is \(Words.time(report.now * 1_000))")
                 if report.files.contains(where: { $0.badRows > 0 }) { throw Ending.differs }
             }
         }
+    }
+}
+
+/// What a shop has, or what a step in its time brought: rows.
+private struct ShopReport: Encodable {
+    let out: String
+    let events: Int
+    let items: Int
+    let users: Int?
+    let itemProperties: Int?
+    /// The shop's now.
+    let now: String
+    /// Rows that were left out, at most some.
+    let problems: [String]?
+
+    init(
+        _ out: String, events: Int, items: Int, users: Int? = nil, properties: Int? = nil, now: Int64,
+        problems: [String]? = nil
+    ) {
+        (self.out, self.events, self.items, self.users) = (out, events, items, users)
+        (itemProperties, self.now, self.problems) = (properties, Words.time(now * 1_000), problems)
     }
 }
 

@@ -110,11 +110,14 @@ struct ServeCommand: AsyncParsableCommand {
             project.config, configPath: project.configPath, catalogs: watcher, registry: project.registry,
             logger: logger)
         let home: RecommendHome
+        let events: EventHome
         do {
+            events = try EventHome(
+                project.config, configPath: project.configPath, registry: project.registry, logger: logger)
             home = try RecommendHome(
                 project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
                 ranker: { models.registry.ranker($0) },
-                registry: project.registry, logger: logger)
+                registry: project.registry, logger: logger, expose: events.expose)
         } catch let error as UsageError {
             await store.close()
             Console.error("\(error)")
@@ -124,7 +127,9 @@ struct ServeCommand: AsyncParsableCommand {
         _ = await watcher.look()
         await models.registry.load()
         await home.load()
-        let routes = writeRoutes(project, store) + RecommendRoutes(serving, home.recommender).routes
+        let routes =
+            writeRoutes(project, serving, store) + RecommendRoutes(serving, home.recommender).routes
+            + EventRoutes(serving, events.intake).routes
         let daemon = ServingDaemon(serving, routes: routes) { endpoint in
             let scheme = access.serve == nil ? "http" : "https"
             print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
@@ -141,13 +146,14 @@ struct ServeCommand: AsyncParsableCommand {
             let reloader = Self.reloader(project, serving, watcher, hangups, access, admin, home, traces)
             // Services are told of the end the last first: what is traced comes behind the exporter.
             var services: [any Service] = traces.exporter.map { [$0] } ?? []
-            services += [watcher, reloader, HangupSignal(hangup), models] + home.services
+            services += [watcher, reloader, HangupSignal(hangup), models] + events.writers + home.services
             if let admin {
                 services.append(
                     admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
             }
-            services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
-            try await run(services + [DrainNotice(serving)], project, flush: traces.flush)
+            services += [ListenerGroup([daemon] + Self.grpcDaemon(project, serving, store))] + home.followers
+            let last = traces.flush + project.config.serve.drain * events.writers.count
+            try await run(services + [DrainNotice(serving)], project, flush: last)
         } catch let error as AdminListenError {
             await store.close()
             Console.error(error.description)
@@ -175,18 +181,17 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// Feast's routes that write. Its own rows are only read.
-    private static func writeRoutes(_ project: ServingProject, _ store: any OnlineStore) -> [ServingRoute] {
+    private static func writeRoutes(
+        _ project: ServingProject, _ serving: ServingContext, _ store: any OnlineStore
+    ) -> [ServingRoute] {
         guard project.config.serve.feast == nil else {
             return WriteRoutes.refusing(
                 "the rows of project \(project.served) are Feast's and only read here; write and materialize with Feast"
             )
         }
-        // A write reads what it replaces, and its caller waits for more than a lookup's does.
-        return WriteRoutes(
-            FeatureWriter(store, project: project.served), project: project.served,
-            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
-            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2))
-        ).routes()
+        return WriteRoutes(FeatureWriter(store, project: project.served), project: project.served) {
+            serving.liveSettings
+        }.routes()
     }
 
     /// The listener of gRPC, where there is to be one.
@@ -215,6 +220,7 @@ struct ServeCommand: AsyncParsableCommand {
             registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
             prepare: { config in
                 let commit = try await access.prepare(config)
+                let recommend = try await home.prepare(config)
                 return {
                     commit()
                     project.sink.level = ProcessLog.level(config.telemetry)
@@ -224,7 +230,7 @@ struct ServeCommand: AsyncParsableCommand {
                         Breaker.Configuration(config.serve.breaker, longestCall: config.serve.timeout))
                     watcher.setInterval(config.serve.catalogRefresh)
                     admin?.tookConfig()
-                    home.apply(config)
+                    recommend()
                 }
             }, refresh: { try await access.refresh($0) })
     }
@@ -234,9 +240,7 @@ struct ServeCommand: AsyncParsableCommand {
             services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: project.logger)
         let serve = project.config.serve
-        // Listeners are shut down one after the other.
-        let listeners = project.grpc == nil ? 1 : 2
-        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain * listeners + flush + .seconds(5)
+        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain + flush + .seconds(5)
         configuration.maximumCancellationDuration = .seconds(5)
         try await ServiceGroup(configuration: configuration).run()
     }
@@ -252,7 +256,7 @@ struct ServingProject: Sendable {
     /// Where gRPC is served; `nil` for nowhere.
     let grpc: NetworkAddress?
     /// The project whose features are served.
-    var served: String { config.serve.feast?.project ?? config.project }
+    var served: String { config.servedProject }
 
     /// Of the config's text, 16 hex digits.
     let hash: String

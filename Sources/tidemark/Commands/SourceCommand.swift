@@ -20,9 +20,16 @@ struct SourceCommand: AsyncParsableCommand {
                 tidemark source install user_activity --apply
                 """)
 
+        private struct Report: Encodable {
+            let view: String
+            let statements: [String]
+            let applied: Bool
+        }
+
         @ParentCommand var sourceCommand: SourceCommand
         var root: Tidemark { sourceCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -35,16 +42,19 @@ struct SourceCommand: AsyncParsableCommand {
             let engine = try await workspace.engine()
             let connector = try engine.connector(of: view)
             let statements = try await connector.installStatements(for: view)
+            let isApplied = apply && !statements.isEmpty
+            if isApplied { try await connector.install(for: view) }
+            try output.show(
+                Report(view: view.name, statements: statements, applied: isApplied), words: words(view, statements))
+        }
+
+        private func words(_ view: FeatureView, _ statements: [String]) -> String {
             if statements.isEmpty {
-                print("-- view \(view.name) needs nothing installed: its watermark is a column of its query")
-                return
+                return "-- view \(view.name) needs nothing installed: its watermark is a column of its query"
             }
-            if apply {
-                try await connector.install(for: view)
-                print("\(view.name): \(statements.count) statements run; changes are tracked from now on")
-            } else {
-                print(statements.map { "\($0);" }.joined(separator: "\n\n"))
-            }
+            return apply
+                ? "\(view.name): \(statements.count) statements run; changes are tracked from now on"
+                : statements.map { "\($0);" }.joined(separator: "\n\n")
         }
     }
 }

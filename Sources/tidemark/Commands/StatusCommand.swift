@@ -51,7 +51,7 @@ struct StatusCommand: ProjectCommand {
         for name in published?.views ?? [] { views.append(try await view(name, engine)) }
         let ledger = try await engine.context.ledger.entries(limit: max(0, min(runs, Ledger.limit)))
         let report = Report(
-            project: workspace.config.project, hash: published?.hash,
+            project: workspace.project, hash: published?.hash,
             definitionsMatch: published?.hash == workspace.hash,
             storeBytes: try await engine.context.store.usedBytes(), views: views, runs: ledger)
         if output.json { try Console.json(report) } else { show(report) }

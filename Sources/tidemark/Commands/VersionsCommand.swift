@@ -50,6 +50,7 @@ struct VersionsCommand: AsyncParsableCommand {
         @ParentCommand var versionsCommand: VersionsCommand
         var root: Tidemark { versionsCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -62,7 +63,7 @@ struct VersionsCommand: AsyncParsableCommand {
             let flip = try await VersionsCommand.operating {
                 try await workspace.viewOperator().activate(view, version)
             }
-            print("\(view): version \(flip.after) is read from now on")
+            try output.show(Report(view, flip), words: "\(view): version \(flip.after) is read from now on")
         }
     }
 
@@ -73,6 +74,7 @@ struct VersionsCommand: AsyncParsableCommand {
         @ParentCommand var versionsCommand: VersionsCommand
         var root: Tidemark { versionsCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -80,11 +82,22 @@ struct VersionsCommand: AsyncParsableCommand {
         func run(_ workspace: Workspace) async throws {
             let view = view
             let flip = try await VersionsCommand.operating { try await workspace.viewOperator().rollback(view) }
-            print("\(view): version \(flip.after) is read from now on")
+            try output.show(Report(view, flip), words: "\(view): version \(flip.after) is read from now on")
         }
     }
 
     @ParentCommand var root: Tidemark
+
+    /// Which version was read, and which is.
+    struct Report: Encodable {
+        let view: String
+        let before: Int?
+        let after: Int
+
+        init(_ view: String, _ flip: ViewOperator.Flip) {
+            (self.view, before, after) = (view, flip.before, flip.after)
+        }
+    }
 
     /// The versions of a view.
     ///

@@ -15,6 +15,13 @@ struct WatermarkCommand: AsyncParsableCommand {
 
     @ParentCommand var root: Tidemark
 
+    /// Where the next pass reads on.
+    struct Report: Encodable {
+        let view: String
+        /// `nil`: from the start.
+        let watermark: String?
+    }
+
     struct Get: ProjectCommand {
         static let configuration = CommandConfiguration(abstract: "Show the markers of a view's versions.")
 
@@ -55,6 +62,7 @@ struct WatermarkCommand: AsyncParsableCommand {
         @ParentCommand var watermarkCommand: WatermarkCommand
         var root: Tidemark { watermarkCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -66,7 +74,8 @@ struct WatermarkCommand: AsyncParsableCommand {
             let engine = try await workspace.engine()
             _ = try await VersionsCommand.applied(view, engine)
             try await engine.setWatermark(view, to: watermark)
-            print("\(view): the next sync reads on from \(watermark)")
+            try output.show(
+                Report(view: view, watermark: watermark), words: "\(view): the next sync reads on from \(watermark)")
         }
     }
 
@@ -77,6 +86,7 @@ struct WatermarkCommand: AsyncParsableCommand {
         @ParentCommand var watermarkCommand: WatermarkCommand
         var root: Tidemark { watermarkCommand.root }
         @OptionGroup var global: GlobalOptions
+        @OptionGroup var output: OutputOptions
 
         @Argument(help: "The view.")
         var view: String
@@ -85,7 +95,7 @@ struct WatermarkCommand: AsyncParsableCommand {
             let engine = try await workspace.engine()
             _ = try await VersionsCommand.applied(view, engine)
             try await engine.resetWatermark(view)
-            print("\(view): the next sync loads all rows again")
+            try output.show(Report(view: view, watermark: nil), words: "\(view): the next sync loads all rows again")
         }
     }
 }
@@ -96,17 +106,28 @@ struct PauseCommand: ProjectCommand {
 
     @ParentCommand var root: Tidemark
     @OptionGroup var global: GlobalOptions
+    @OptionGroup var output: OutputOptions
 
     @Argument(help: "The view.")
     var view: String
 
     func run(_ workspace: Workspace) async throws {
-        try await PauseCommand.set(view, true, workspace)
+        try await PauseCommand.set(view, true, workspace, output)
     }
 
-    static func set(_ view: String, _ paused: Bool, _ workspace: Workspace) async throws {
+    private struct Report: Encodable {
+        let view: String
+        let paused: Bool
+    }
+
+    static func set(
+        _ view: String, _ paused: Bool, _ workspace: Workspace, _ output: OutputOptions
+    ) async throws {
         _ = try await VersionsCommand.operating { try await workspace.viewOperator().setPaused(view, paused) }
-        print(paused ? "\(view) is paused; its rows still expire after its ttl" : "\(view) goes on with its next turn")
+        try output.show(
+            Report(view: view, paused: paused),
+            words: paused
+                ? "\(view) is paused; its rows still expire after its ttl" : "\(view) goes on with its next turn")
     }
 }
 
@@ -115,11 +136,12 @@ struct ResumeCommand: ProjectCommand {
 
     @ParentCommand var root: Tidemark
     @OptionGroup var global: GlobalOptions
+    @OptionGroup var output: OutputOptions
 
     @Argument(help: "The view.")
     var view: String
 
     func run(_ workspace: Workspace) async throws {
-        try await PauseCommand.set(view, false, workspace)
+        try await PauseCommand.set(view, false, workspace, output)
     }
 }
