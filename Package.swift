@@ -117,6 +117,13 @@ let package = Package(
             ] + nio),
         room("Training", ["FeatureModel", "Extraction", "Ranking"]),
         room(
+            "Events",
+            [
+                "Resilience", "RedisClient", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio),
+        room(
             "Recommend",
             [
                 "FeatureModel", "Resilience", "OnlineStore", "Recall", "Ranking", "Telemetry",
@@ -127,7 +134,7 @@ let package = Package(
             "Serving",
             [
                 "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Ranking",
-                "Recommend", "Telemetry",
+                "Recommend", "Events", "Telemetry",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -170,7 +177,7 @@ let package = Package(
             name: "tidemark",
             dependencies: [
                 "FeatureModel", "Resilience", "RowCodec", "RedisClient", "LocalDatabase", "OnlineStore", "Extraction",
-                "Telemetry", "Sync", "Recall", "Ranking", "Training", "Recommend", "Serving", "ServingGRPC",
+                "Telemetry", "Sync", "Recall", "Ranking", "Training", "Recommend", "Events", "Serving", "ServingGRPC",
                 "FeastRows", "RetailRocket",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -260,12 +267,20 @@ let package = Package(
             "RecommendTests",
             [
                 "Recommend", "Recall", "Ranking", "OnlineStore", "RowCodec", "FeatureModel", "Resilience", "Telemetry",
+                "RedisClient",
                 .product(name: "Logging", package: "swift-log"),
+            ]),
+        tests(
+            "EventsTests",
+            [
+                "Events", "RedisClient", "Resilience", "Telemetry",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         tests(
             "ServingTests",
             [
-                "Serving", "LocalDatabase", "OnlineStore", "Ranking", "Recommend", "RowCodec", "FeatureModel",
+                "Serving", "Events", "LocalDatabase", "OnlineStore", "Ranking", "Recommend", "RowCodec", "FeatureModel",
                 "RedisClient", "Resilience", "Telemetry",
                 .product(name: "JWTKit", package: "jwt-kit"),
                 .product(name: "Logging", package: "swift-log"),
@@ -299,7 +314,7 @@ let package = Package(
         tests(
             "TidemarkTests",
             [
-                "tidemark", "fuzz", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
+                "tidemark", "fuzz", "Serving", "LocalDatabase", "OnlineStore", "FeatureModel", "ServingProtos",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

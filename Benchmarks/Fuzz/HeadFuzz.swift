@@ -89,7 +89,7 @@ struct HeadFuzz {
     private mutating func take(_ part: HTTPServerRequestPart, _ reading: inout Reading, _ bytes: [UInt8]) {
         switch part {
         case .head(let head):
-            let fields = HeadFields(head.headers, needsHost: head.version == .http1_1)
+            let fields = HeadFields(head.headers, isOld: head.version != .http1_1)
             check(head, fields, bytes)
             reading.length = fields.contentLength
             reading.bodyBytes = 0

@@ -39,3 +39,25 @@ package enum FeatureValue: Hashable, Sendable {
         }
     }
 }
+
+extension FeatureValue {
+    /// The value as an entity's key; `nil` for what is none.
+    package var key: EntityKeyValue? {
+        switch self {
+        case .int32(let number): .integer(Int64(number))
+        case .int64(let number): .integer(number)
+        case .string(let text): .text(text)
+        case .bytes(let bytes): .bytes(bytes)
+        default: nil
+        }
+    }
+
+    /// The value as the name of a recall list's segment; `nil` for what is none.
+    package var segment: String? {
+        switch key {
+        case .integer(let number): "\(number)"
+        case .text(let text): text
+        default: nil
+        }
+    }
+}

@@ -87,23 +87,43 @@ package final class ModelRegistry: Sendable {
     /// Loads the version that `current` names, or another one, which becomes the current one, and makes it live. The version
     /// that is live already, if the file is the same, stays as it is.
     package func reload(_ name: String, version: String? = nil) async throws(RankerError) -> ModelStatus {
-        try await onLoader(name) { folder throws(RankerError) in try self.take(name, folder, version) }
+        try await onLoader(name) { folder throws(RankerError) in
+            Self.listing(try self.take(name, folder, version), folder)
+        }
     }
 
     /// Goes back to the version before the live one, and makes it the current one of the folder too.
-    package func rollback(_ name: String) async throws(RankerError) -> ModelStatus {
-        try await onLoader(name) { folder throws(RankerError) in try self.goBack(name, folder) }
+    ///
+    /// With `target` it goes back to that one or nowhere, so that it can be called again when nobody knows what became of the first
+    /// call: where `target` is live already nothing is changed, and where anything but `live` is, it throws `mismatch`.
+    package func rollback(
+        _ name: String, to target: String? = nil, from live: String? = nil
+    ) async throws(RankerError) -> ModelStatus {
+        try await onLoader(name) { folder throws(RankerError) in
+            guard let target else { return Self.listing(try self.goBack(name, folder), folder) }
+            let found = self.entries.withLock { $0[name]?.live?.ranker.version }
+            if found == target { return Self.listing(self.status(name), folder) }
+            guard found == live, try self.before(name, folder).version == target else {
+                throw RankerError(
+                    .mismatch, "another version is live by now than the one that was to be rolled back", detail: name)
+            }
+            return Self.listing(try self.goBack(name, folder), folder)
+        }
+    }
+
+    /// The version that `rollback` would go back to now.
+    package func rollbackTarget(_ name: String) async throws(RankerError) -> String {
+        try await onLoader(name) { folder throws(RankerError) in try self.before(name, folder).version }
     }
 
     /// How each model stands, by name.
     package func list() async -> [ModelStatus] {
         var statuses: [ModelStatus] = []
         for name in folders.keys.sorted() {
-            var status = self.status(name)
-            let versions: [String]? = try? await onLoader(name) { folder throws(RankerError) in try folder.versions() }
-            // A folder that can't be listed is what `problem` tells of; a busy loader leaves the list empty.
-            status.versions = versions ?? []
-            statuses.append(status)
+            let status = self.status(name)
+            // A busy loader leaves the versions empty.
+            let listed = try? await onLoader(name) { folder throws(RankerError) in Self.listing(status, folder) }
+            statuses.append(listed ?? status)
         }
         for (name, ranker) in remotes {
             var status = ModelStatus(name: name, kind: "remote")
@@ -162,6 +182,13 @@ package final class ModelRegistry: Sendable {
         return try result.get()
     }
 
+    /// The status with the folder's versions; what can't be listed `problem` tells of.
+    private static func listing(_ status: ModelStatus, _ folder: ModelFolder) -> ModelStatus {
+        var status = status
+        status.versions = (try? folder.versions()) ?? []
+        return status
+    }
+
     private func take(
         _ name: String, _ folder: ModelFolder, _ wanted: String?
     ) throws(RankerError) -> ModelStatus {
@@ -208,18 +235,26 @@ package final class ModelRegistry: Sendable {
         return try XGBoostRanker(read)
     }
 
-    private func goBack(_ name: String, _ folder: ModelFolder) throws(RankerError) -> ModelStatus {
+    /// The version before the live one; `loaded` where it is in memory.
+    private func before(
+        _ name: String, _ folder: ModelFolder
+    ) throws(RankerError) -> (live: Loaded, version: String, loaded: Loaded?) {
         let (live, previous) = entries.withLock { ($0[name]?.live, $0[name]?.previous) }
         guard let live else { throw RankerError(.notFound, "nothing is live that could be rolled back", detail: name) }
+        if let previous { return (live, previous.ranker.version, previous) }
+        guard let older = try folder.versions().prefix(while: { $0 != live.ranker.version }).last else {
+            throw RankerError(.notFound, "there is no version before the live one", detail: name)
+        }
+        return (live, older, nil)
+    }
+
+    private func goBack(_ name: String, _ folder: ModelFolder) throws(RankerError) -> ModelStatus {
+        let (live, version, loaded) = try before(name, folder)
         let target: Loaded
-        if let previous {
-            target = previous
+        if let loaded {
+            target = loaded
         } else {
-            let older = try folder.versions().prefix { $0 != live.ranker.version }.last
-            guard let older else {
-                throw RankerError(.notFound, "there is no version before the live one", detail: name)
-            }
-            target = Loaded(ranker: try make(name, try folder.read(older)), loadedAt: Self.now)
+            target = Loaded(ranker: try make(name, try folder.read(version)), loadedAt: Self.now)
         }
         try folder.setCurrent(target.ranker.version)
         return settle(

@@ -88,10 +88,12 @@ package final class RemoteRanker: Ranker {
         request.body = .bytes(ByteBuffer(string: InferenceExchange.request(matrix, id: "\(id)")))
         do {
             let deadline = NIODeadline.now() + .nanoseconds(nanoseconds)
-            let response = try await client.execute(request, deadline: deadline)
             let limit = InferenceExchange.answerLimit(rows: matrix.rows)
-            let body = try await response.body.collect(upTo: limit)
-            try Self.check(response.status, body)
+            let (status, body) = try await Self.within(left) { [client, request] in
+                let response = try await client.execute(request, deadline: deadline)
+                return (response.status, try await response.body.collect(upTo: limit))
+            }
+            try Self.check(status, body)
             return Array(body.readableBytesView)
         } catch let error as RankerError {
             throw error
@@ -104,6 +106,24 @@ package final class RemoteRanker: Ranker {
         } catch {
             throw RankerError(
                 .unavailable, "the model's server can't be reached", detail: String("\(error)".prefix(200)))
+        }
+    }
+
+    /// The client's own deadline ends with the head of an answer; this one holds for the body too.
+    private static func within<Value: Sendable>(
+        _ time: Duration, _ work: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await withThrowingTaskGroup(of: Value?.self) { group in
+            group.addTask { try await work() }
+            group.addTask {
+                try await Task.sleep(for: time)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let value = try await group.next() ?? nil else {
+                throw RankerError(.deadlineExceeded, "the model's server was too slow")
+            }
+            return value
         }
     }
 

@@ -58,15 +58,24 @@ extension RecommendRun {
     private func readUser(_ plan: PipelinePlan, _ until: ContinuousClock.Instant) async -> CallResult<LookupAnswer?> {
         guard let side = plan.user else { return .value(nil) }
         let (entity, rows, now) = (request.entity, environment.rows, clock.wall())
-        return await callout.call(pipeline.store, until: until, isFull: isFull(.user, until: until)) {
+        let read = { @Sendable (isSecond: Bool) async throws -> LookupAnswer? in
             let keys = try LookupKeys(side.plan, EntityColumns([entity]))
-            var packed = try await rows.read(side.plan, keys, deadline: until)
+            var packed =
+                isSecond
+                ? try await rows.readAgain(side.plan, keys, deadline: until)
+                : try await rows.read(side.plan, keys, deadline: until)
             let answer = LookupAnswer(side.plan, keys, &packed, now: now)
             guard answer.failures.isEmpty else {
                 // One user's damaged row says nothing about the store.
                 throw CandidateError("corrupt", isFault: false)
             }
             return answer
+        }
+        return await callout.call(
+            pipeline.store, until: until, isFull: isFull(.user, until: until), hedge: pipeline.userHedge,
+            again: { try await read(true) }
+        ) {
+            try await read(false)
         }
     }
 

@@ -25,7 +25,10 @@ extension RecommendRun {
             return nil
         }
         let (source, now) = (environment.rows, clock.wall())
-        let result = await callout.call(pipeline.store, until: until, isFull: isFull(.rows, until: until)) {
+        let result = await callout.call(
+            pipeline.store, until: until, isFull: isFull(.rows, until: until), hedge: pipeline.rowHedge,
+            again: { try await Self.read(side, key, ids, from: source, now: now, until: until, isSecond: true) }
+        ) {
             try await Self.read(side, key, ids, from: source, now: now, until: until)
         }
         switch result {
@@ -43,10 +46,13 @@ extension RecommendRun {
     /// All rows of items, in one read.
     static func read(
         _ side: PipelinePlan.Side, _ key: Entity.Key, _ ids: [EntityKeyValue], from source: any RowSource, now: Int64,
-        until: ContinuousClock.Instant
+        until: ContinuousClock.Instant, isSecond: Bool = false
     ) async throws -> ItemRows {
         let keys = try LookupKeys(side.plan, try columns(key, ids))
-        var packed = try await source.read(side.plan, keys, deadline: until)
+        var packed =
+            isSecond
+            ? try await source.readAgain(side.plan, keys, deadline: until)
+            : try await source.read(side.plan, keys, deadline: until)
         return ItemRows(side, ids, LookupAnswer(side.plan, keys, &packed, now: now))
     }
 

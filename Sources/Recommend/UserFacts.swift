@@ -39,25 +39,3 @@ extension LookupAnswer.Value {
         }
     }
 }
-
-extension FeatureValue {
-    /// The value as an entity's key.
-    var key: EntityKeyValue? {
-        switch self {
-        case .int32(let number): .integer(Int64(number))
-        case .int64(let number): .integer(number)
-        case .string(let text): .text(text)
-        case .bytes(let bytes): .bytes(bytes)
-        default: nil
-        }
-    }
-
-    /// The value as the name of a segment.
-    var segment: String? {
-        switch key {
-        case .integer(let number): "\(number)"
-        case .text(let text): text
-        default: nil
-        }
-    }
-}

@@ -1,8 +1,11 @@
 /// Makes a request that is sent several times take effect once. Reads no clock, does no I/O; the owner keeps it in a
 /// `Mutex`.
 ///
-/// A key is free → in flight by `begin` → stored by `finish` with an answer, or free again by `finish` without one;
-/// interrupted by `restore` → in flight by `begin` of the same request. A stored answer is replayed until its retention is over. Every `begin` that says `execute` is followed by one `finish`.
+/// A key is free → in flight by `begin` → stored by `finish` with an answer, or free again by `finish` without one, or
+/// interrupted by `interrupt`, as by `restore` → in flight by `begin` of the same request. A stored answer is replayed until its
+/// retention is over. Every `begin` that says `execute` is followed by one `finish` or `interrupt`.
+///
+/// The owner may `note` what the first attempt set out to do, for the one that comes after an interruption.
 package struct IdempotencyTable<
     Key: Hashable & Sendable, Fingerprint: Hashable & Sendable, Answer: Sendable
 >: ~Copyable {
@@ -35,9 +38,9 @@ package struct IdempotencyTable<
     }
 
     private enum Entry {
-        case inFlight(Fingerprint)
-        /// Its request was cut off by the end of a process: it may come again.
-        case interrupted(Fingerprint, at: ContinuousClock.Instant)
+        case inFlight(Fingerprint, note: [UInt8]?)
+        /// Nobody knows whether it took effect: its request may come again.
+        case interrupted(Fingerprint, note: [UInt8]?, at: ContinuousClock.Instant)
         case stored(Fingerprint, Answer, bytes: Int, at: ContinuousClock.Instant)
     }
 
@@ -62,20 +65,38 @@ package struct IdempotencyTable<
     ) -> Admission {
         forget(at: now)
         switch entries[key] {
-        case .inFlight(let first): return first == fingerprint ? .inFlight : .mismatch
+        case .inFlight(let first, _): return first == fingerprint ? .inFlight : .mismatch
         case .stored(let first, let answer, _, _): return first == fingerprint ? .replay(answer) : .mismatch
-        case .interrupted(let first, _):
+        case .interrupted(let first, let note, _):
             guard first == fingerprint else { return .mismatch }
             order = order[oldest...].filter { $0 != key }
             oldest = 0
-            entries[key] = .inFlight(fingerprint)
+            entries[key] = .inFlight(fingerprint, note: note)
             return .execute
         case nil: break
         }
         makeRoom(keys: 1, bytes: 1, at: now)
         guard entries.count < limits.keys, bytes < limits.bytes else { return .full }
-        entries[key] = .inFlight(fingerprint)
+        entries[key] = .inFlight(fingerprint, note: nil)
         return .execute
+    }
+
+    /// What was noted of a request in flight, by this attempt or one before.
+    package func note(of key: Key) -> [UInt8]? {
+        if case .inFlight(_, let note) = entries[key] { note } else { nil }
+    }
+
+    /// Notes something of a request in flight.
+    package mutating func note(_ note: [UInt8], of key: Key) {
+        guard case .inFlight(let fingerprint, _) = entries[key] else { return }
+        entries[key] = .inFlight(fingerprint, note: note)
+    }
+
+    /// A request that `begin` let through is over, and whether it took effect is not known: the same one may come again.
+    package mutating func interrupt(_ key: Key, at now: ContinuousClock.Instant) {
+        guard case .inFlight(let fingerprint, let note) = entries[key] else { return }
+        entries[key] = .interrupted(fingerprint, note: note, at: now)
+        order.append(key)
     }
 
     /// A request that `begin` let through is over. Without an answer the key is free again.
@@ -84,7 +105,7 @@ package struct IdempotencyTable<
     package mutating func finish(
         _ key: Key, _ answer: Answer?, bytes size: Int, at now: ContinuousClock.Instant
     ) {
-        guard case .inFlight(let fingerprint) = entries[key] else { return }
+        guard case .inFlight(let fingerprint, _) = entries[key] else { return }
         guard let answer else {
             entries[key] = nil
             return
@@ -96,15 +117,18 @@ package struct IdempotencyTable<
         bytes += size
     }
 
-    /// Takes over what another process knew, the oldest first: an answer, or a request that was cut off before there was one.
+    /// Takes over what another process knew, the oldest first: an answer, or a request that was cut off before there was one, with
+    /// what was noted of it.
     package mutating func restore(
-        _ key: Key, _ fingerprint: Fingerprint, _ answer: Answer?, bytes size: Int, at instant: ContinuousClock.Instant
+        _ key: Key, _ fingerprint: Fingerprint, _ answer: Answer?, note: [UInt8]? = nil, bytes size: Int,
+        at instant: ContinuousClock.Instant
     ) {
         guard entries[key] == nil, entries.count < limits.keys else { return }
         let size = answer == nil ? 0 : max(0, size)
         guard bytes + size <= limits.bytes else { return }
         entries[key] =
-            answer.map { .stored(fingerprint, $0, bytes: size, at: instant) } ?? .interrupted(fingerprint, at: instant)
+            answer.map { .stored(fingerprint, $0, bytes: size, at: instant) }
+            ?? .interrupted(fingerprint, note: note, at: instant)
         order.append(key)
         bytes += size
     }
@@ -122,7 +146,7 @@ package struct IdempotencyTable<
     private func ageOfOldest(at now: ContinuousClock.Instant) -> Duration? {
         guard oldest < order.count else { return nil }
         switch entries[order[oldest]] {
-        case .stored(_, _, _, let at), .interrupted(_, let at): return now - at
+        case .stored(_, _, _, let at), .interrupted(_, _, let at): return now - at
         case .inFlight, nil: return nil
         }
     }

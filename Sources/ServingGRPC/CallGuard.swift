@@ -5,15 +5,20 @@ import Serving
 import Synchronization
 import Telemetry
 
-/// What every call passes but those of health: a look at its token, a limit of calls under way, a deadline, and a count of how it ended.
+/// What every call passes but those of health: a look at its token, a deadline, limits of calls that are still read and of calls
+/// under way, and a count of how it ended.
 final class CallGuard: Sendable {
     private let serving: ServingContext
+    /// Calls whose message may be awaited at once.
+    private let readingLimit: Int
+    private let reading = Atomic<Int>(0)
     private let spans: SpanBuffer
     private let log: Mutex<RequestLog>
     private let access: SharedAccess
 
-    init(_ serving: ServingContext) {
+    init(_ serving: ServingContext, callsBeingRead: Int) {
         self.serving = serving
+        readingLimit = callsBeingRead
         spans = serving.tracer.makeBuffer()
         log = Mutex(RequestLog(serving.logger))
         access = SharedAccess(serving.access)
@@ -30,7 +35,7 @@ final class CallGuard: Sendable {
         let caller = CallTrace(request.metadata)
         let span = caller.begin(in: spans, context.descriptor, at: start)
         do {
-            let output = try await bounded(request, span, answer)
+            let output = try await bounded(request, context.remotePeer, span, answer)
             ended(method, .ok, caller, span, start)
             return StreamingServerResponse(single: ServerResponse(message: output, metadata: CallTrace.answer(span)))
         } catch let error as RPCError {
@@ -66,53 +71,73 @@ final class CallGuard: Sendable {
     }
 
     private func bounded<Input: Sendable, Output: Sendable>(
-        _ request: StreamingServerRequest<Input>, _ span: Span?,
+        _ request: StreamingServerRequest<Input>, _ peer: String, _ span: Span?,
         _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
     ) async throws -> Output {
         let start = ContinuousClock.now
         let settings = serving.liveSettings
-        try admit(request.metadata)
+        try admit(request.metadata, peer)
         let asked = try CallTimeout.of(request.metadata)
         let budget = min(asked ?? settings.timeout, settings.maximumTimeout)
         guard budget > .zero else { throw RPCError.late }
+        let time = CallTime(start: start, deadline: start + budget, isFull: budget >= settings.timeout, span: span)
+        return try await raced(time.deadline) { [self] in
+            var time = time
+            let message = try await message(of: request)
+            // A client that took most of the time for its message says nothing about the store, either.
+            time.isFull = time.isFull && (time.deadline - .now) * 2 >= settings.timeout
+            if time.span != nil { time.messageAt = NIODeadline.now().uptimeNanoseconds }
+            return try await admitted(message, time, answer)
+        }
+    }
+
+    /// The one message. Calls that wait for theirs cost little, and hold up nobody who has sent it.
+    private func message<Input: Sendable>(of request: StreamingServerRequest<Input>) async throws -> Input {
+        defer { reading.subtract(1, ordering: .relaxed) }
+        guard reading.add(1, ordering: .relaxed).newValue <= readingLimit else {
+            throw RPCError(code: .unavailable, message: "too many calls wait for their message")
+        }
+        return try await ServerRequest(stream: request).message
+    }
+
+    /// Answers once there is room for one more.
+    private func admitted<Input: Sendable, Output: Sendable>(
+        _ message: Input, _ time: CallTime, _ answer: @Sendable (Input, CallTime) async throws -> Output
+    ) async throws -> Output {
         guard case .admitted(let permit) = serving.admission.acquire(at: .now()) else {
             throw RPCError(code: .unavailable, message: "there is too much to do already")
         }
-        let time = CallTime(start: start, deadline: start + budget, isFull: budget >= settings.timeout, span: span)
         do {
-            let output = try await raced(request, time, answer)
+            let output = try await answer(message, time)
             serving.admission.finished(permit, .success, at: .now())
             return output
         } catch {
-            let isLate = (error as? RPCError)?.code == .deadlineExceeded && time.isFull
-            serving.admission.finished(permit, isLate ? .late : .ignored, at: .now())
+            let isLate = (error as? RPCError)?.code == .deadlineExceeded || ContinuousClock.now >= time.deadline
+            serving.admission.finished(permit, isLate && time.isFull ? .late : .ignored, at: .now())
             throw error
         }
     }
 
     /// Every service here reads.
-    private func admit(_ metadata: Metadata) throws(RPCError) {
+    private func admit(_ metadata: Metadata, _ peer: String) throws(RPCError) {
         let fields = Array(metadata[stringValues: "authorization"])
-        guard let refusal = access.refusal(fields, .read, at: .now()) else { return }
+        let refusal = access.refusal(fields, .read, at: .now()) { PeerName.of(remotePeer: peer) }
+        guard let refusal else { return }
         serving.metrics.registry.counter(.accessRefusals, ["grpc", refusal.reason]).add()
-        throw RPCError(
-            code: refusal.isUnauthenticated ? .unauthenticated : .permissionDenied, message: refusal.words)
+        let code: RPCError.Code =
+            refusal == .exhausted
+            ? .resourceExhausted : refusal.isUnauthenticated ? .unauthenticated : .permissionDenied
+        throw RPCError(code: code, message: refusal.words)
     }
 
-    /// The answer, or DEADLINE_EXCEEDED, whichever comes first.
-    private func raced<Input: Sendable, Output: Sendable>(
-        _ request: StreamingServerRequest<Input>, _ time: CallTime,
-        _ answer: @escaping @Sendable (Input, CallTime) async throws -> Output
+    /// What `work` gives, or DEADLINE_EXCEEDED, whichever comes first.
+    private func raced<Output: Sendable>(
+        _ deadline: ContinuousClock.Instant, _ work: @escaping @Sendable () async throws -> Output
     ) async throws -> Output {
         try await withThrowingTaskGroup(of: Output?.self) { group in
+            group.addTask { try await work() }
             group.addTask {
-                let message = try await ServerRequest(stream: request).message
-                var time = time
-                if time.span != nil { time.messageAt = NIODeadline.now().uptimeNanoseconds }
-                return try await answer(message, time)
-            }
-            group.addTask {
-                try await Task.sleep(until: time.deadline, tolerance: .zero, clock: .continuous)
+                try await Task.sleep(until: deadline, tolerance: .zero, clock: .continuous)
                 return nil
             }
             defer { group.cancelAll() }
@@ -127,7 +152,7 @@ struct CallTime: Sendable {
     let start: ContinuousClock.Instant
     let deadline: ContinuousClock.Instant
     /// Whether it had the usual budget or more; one with less says nothing about the store when it is late.
-    let isFull: Bool
+    var isFull: Bool
     /// Of the call, where it is recorded.
     let span: Span?
     /// When its message was read, in nanoseconds of the monotonic clock; 0 where it is not recorded.

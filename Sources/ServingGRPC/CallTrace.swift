@@ -10,13 +10,8 @@ struct CallTrace: Sendable {
     private let state: String?
 
     init(_ metadata: Metadata) {
-        var found: TraceContext?
-        var isTwice = false
-        for value in metadata[stringValues: RequestHeaders.traceparent] {
-            isTwice = found != nil
-            found = TraceContext(traceparent: value)
-        }
-        context = isTwice ? nil : found
+        let parents = Array(metadata[stringValues: RequestHeaders.traceparent])
+        context = parents.count == 1 ? TraceContext(traceparent: parents[0]) : nil
         let states = Array(metadata[stringValues: RequestHeaders.tracestate])
         state = context == nil || states.isEmpty ? nil : states.joined(separator: ",")
     }

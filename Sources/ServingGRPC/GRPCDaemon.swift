@@ -76,7 +76,7 @@ package struct GRPCDaemon: Service {
     }
 
     private var services: [any RegistrableRPCService] {
-        let calls = CallGuard(serving)
+        let calls = CallGuard(serving, callsBeingRead: settings.callsBeingRead)
         let lookup = GRPCLookup(serving, store)
         let names = [Tidemark_V1_FeatureService.descriptor, Feast_Serving_ServingService.descriptor]
             .map(\.fullyQualifiedService)
@@ -100,6 +100,10 @@ package struct GRPCDaemon: Service {
             config.connection.keepalive.timeout = .seconds(20)
             config.connection.keepalive.clientBehavior.minPingIntervalWithoutCalls = .seconds(10)
             config.connection.keepalive.clientBehavior.allowWithoutCalls = true
+            config.channelDebuggingCallbacks.onBindTCPListener = { [serving] listener in
+                serving.listens(on: listener)
+                return listener.eventLoop.makeSucceededVoidFuture()
+            }
             let security = serving.security
             config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in
                 do {

@@ -1,6 +1,5 @@
 import FeatureModel
 import GRPCCore
-import Glibc
 import OnlineStore
 import Resilience
 import Serving
@@ -53,7 +52,7 @@ final class GRPCLookup: Sendable {
             planning?.set(.entities, entities.count)
             planning?.end()
             var rows = try await read(plan, keys, time)
-            let now = Self.microseconds()
+            let now = WallClock.microseconds
             let encoding = time.span?.child(SpanName.encode)
             let values = LookupAnswer(plan.plan, keys, &rows, now: now, keepsStale: keepsStale)
             encoding?.end()
@@ -101,6 +100,7 @@ final class GRPCLookup: Sendable {
         guard let permit = serving.gate.admit() else {
             throw RPCError(code: .unavailable, message: "the store fails, and is left alone for a while")
         }
+        let askedAt = ContinuousClock.now
         let found = await events(plan, keys, time.span, until: latest)
         let isLate = found.count < plan.plan.views.count
         let failures = found.compactMap { event in
@@ -108,7 +108,7 @@ final class GRPCLookup: Sendable {
         }
         for error in failures { serving.metrics.storeFailed(error.code) }
         if isLate { serving.metrics.storeFailed(.deadlineExceeded) }
-        serving.gate.finished(permit, outcome(failures, isLate: isLate, time))
+        serving.gate.finished(permit, outcome(failures, isLate: isLate, time, since: askedAt))
         try Task.checkCancellation()
         if failures.count == found.count {
             throw isLate ? RPCError.late : Self.unavailable(failures)
@@ -161,9 +161,13 @@ final class GRPCLookup: Sendable {
         }
     }
 
-    private func outcome(_ failures: [StoreError], isLate: Bool, _ time: CallTime) -> Breaker.Outcome {
+    private func outcome(
+        _ failures: [StoreError], isLate: Bool, _ time: CallTime, since askedAt: ContinuousClock.Instant
+    ) -> Breaker.Outcome {
         if failures.contains(where: { $0.isRetryable && $0.code != .deadlineExceeded }) { return .failure }
-        guard isLate || failures.contains(where: { $0.code == .deadlineExceeded }) else { return .success }
+        guard isLate || failures.contains(where: { $0.code == .deadlineExceeded }) else {
+            return settings.slowCall.map { ContinuousClock.now - askedAt > $0 } == true ? .slow : .success
+        }
         return time.isFull ? .failure : .ignored
     }
 
@@ -195,12 +199,5 @@ final class GRPCLookup: Sendable {
         let histogram = serving.metrics.registry.histogram(.lookupDurationSeconds, [route, outcome])
         guard let span = time.span else { return histogram.observe(seconds: seconds) }
         histogram.observe(seconds: seconds, of: span.context)
-    }
-
-    /// Microseconds since 1970.
-    private static func microseconds() -> Int64 {
-        var time = timespec()
-        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 }

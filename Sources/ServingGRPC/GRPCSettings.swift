@@ -9,6 +9,8 @@ package struct GRPCSettings: Sendable, Hashable {
     package var messageBytes: Int
     /// Calls under way on one connection; more wait at the client.
     package var streamsPerConnection = 256
+    /// Calls in all that may wait for their message; more are refused.
+    package var callsBeingRead = 4_096
     /// Connections that are open; more are closed at once.
     package var connections: Int
     /// How long a connection may be without a call.

@@ -10,6 +10,14 @@ extension CounterMetric {
     package static let recommendRefused = CounterMetric(
         MetricName.recommendRefused, help: "Requests for recommendations that got an error, by what was wrong.",
         labels: ["reason"])
+    package static let recommendShared = CounterMetric(
+        MetricName.recommendShared,
+        help: "Requests for recommendations that were answered by the run of the same request of another caller.",
+        labels: ["pipeline"])
+    package static let recommendHedges = CounterMetric(
+        MetricName.recommendHedges,
+        help: "Second reads of rows: sent, won (answered before the first), and held back for want of budget or room.",
+        labels: ["pipeline", "stage", "event"])
 }
 
 extension GaugeMetric {
@@ -23,6 +31,10 @@ extension GaugeMetric {
 }
 
 extension HistogramMetric {
+    package static let recommendDurationSeconds = HistogramMetric(
+        MetricName.recommendDurationSeconds,
+        help: "How long recommendations took, by the rung that answered, or error.", labels: ["pipeline", "outcome"],
+        buckets: lookupBuckets)
     package static let stageDurationSeconds = HistogramMetric(
         MetricName.stageDurationSeconds,
         help: "How long the stages of recommendations took, skipped and late ones too.",
@@ -33,7 +45,9 @@ extension MetricFamily {
     /// All of this file.
     static let recommend: [MetricFamily] = [
         CounterMetric.recommendRungs.family, CounterMetric.recommendLeftOut.family,
-        CounterMetric.recommendRefused.family, GaugeMetric.dependencyCalls.family,
-        GaugeMetric.recommendRemembered.family, HistogramMetric.stageDurationSeconds.family,
+        CounterMetric.recommendRefused.family, CounterMetric.recommendShared.family,
+        CounterMetric.recommendHedges.family, GaugeMetric.dependencyCalls.family,
+        GaugeMetric.recommendRemembered.family, HistogramMetric.recommendDurationSeconds.family,
+        HistogramMetric.stageDurationSeconds.family,
     ]
 }

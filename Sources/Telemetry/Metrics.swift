@@ -117,7 +117,7 @@ extension MetricFamily {
             processCPUSeconds,
         ]
         let all = [
-            counters.map(\.family), gauges.map(\.family), others, control, models, recall, recommend, traces,
+            counters.map(\.family), gauges.map(\.family), others, control, events, models, recall, recommend, traces,
         ]
         return all.joined().sorted { $0.name < $1.name }
     }()

@@ -62,7 +62,7 @@ func waitForText(_ text: String, on descriptor: Int32) -> Bool {
 }
 
 /// A port of 127.0.0.1 that nobody listens on right now.
-func freePort() throws -> Int {
+package func freePort() throws -> Int {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()

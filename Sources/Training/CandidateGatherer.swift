@@ -15,13 +15,20 @@ struct CandidateGatherer {
     let sources: [any CandidateSource]
 
     /// At most the plan's number of candidates, those of the highest order first; none that the user met lately.
-    func gather(_ moment: Moment, _ items: inout KeyIndex) -> [Candidate] {
+    ///
+    /// `segment` tells the value of a user's feature as it was.
+    func gather(
+        _ moment: Moment, _ items: inout KeyIndex, segment: (FeatureReference) -> String?
+    ) -> [Candidate] {
         let seeds = moment.recent.map { items.keys[Int($0)] }
         let known = Set(moment.recent)
+        let excluding = Set(seeds)
         var found: [UInt32: Candidate] = [:]
         for (place, source) in sources.enumerated() {
             let quota = plan.sources[place].quota
-            let given = source.candidates(seeds: seeds, limit: quota + known.count)
+            let given = source.candidates(
+                seeds: seeds, segment: plan.sources[place].segment.flatMap(segment), limit: quota + known.count,
+                excluding: excluding)
             let best = given.reduce(Float.leastNormalMagnitude) { max($0, $1.score) }
             var taken = 0
             for (id, score) in given where taken < quota {

@@ -14,6 +14,8 @@ package struct EventLog: Sendable {
     package private(set) var events: [Event] = []
     /// For each event the next one of its user; 0 for the last.
     package private(set) var next: [UInt32] = []
+    /// For each event the one of its user before it, as its index and 1; 0 for the first.
+    private(set) var previous: [UInt32] = []
     package var users = KeyIndex()
     package var items = KeyIndex()
     /// Rows that were no event: a key or a time was missing or of another type.
@@ -51,7 +53,7 @@ package struct EventLog: Sendable {
         for index in 0..<page.rowCount {
             let row = page.row(index)
             let start = row.startIndex
-            guard let user = EntityKeyValue(row[start]), let item = EntityKeyValue(row[start + 1]),
+            guard let user = row[start].key, let item = row[start + 1].key,
                 case .timestamp(let time) = row[start + 2]
             else {
                 skipped += 1
@@ -76,10 +78,12 @@ package struct EventLog: Sendable {
         let order = events.indices.sorted { (events[$0].time, $0) < (events[$1].time, $1) }
         events = order.map { events[$0] }
         next = Array(repeating: 0, count: events.count)
+        previous = next
         var following = [UInt32](repeating: 0, count: users.count)
         for index in events.indices.reversed() {
             let user = Int(events[index].user)
             next[index] = following[user]
+            if following[user] > 0 { previous[Int(following[user])] = UInt32(index + 1) }
             following[user] = UInt32(index)
         }
     }

@@ -16,12 +16,13 @@ struct FeatureHistory {
 
     private let view: FeatureView
     private let columns: [Column]
-    /// Features whose values are wanted as they are, for matches, and what stands in for none.
+    /// Features whose values are wanted as they are: for matches and segments.
     private let kept: [Feature]
     private let reader: any QueryReader
     /// Microseconds that are added to a row's time before it counts; less the plan's lookahead.
     private let shift: Int64
     private let maximumAge: Int64
+    private let maximumItems: Int
     private let isPartial: Bool
     private var page: QueryPage?
     private var position = 0
@@ -54,17 +55,19 @@ struct FeatureHistory {
         self.columns = columns
         kept = view.features.filter { feature in
             let reference = FeatureReference(view: view.name, feature: feature.name)
-            return plan.columns.contains { column in
-                if case .match(let user, let item) = column.input {
-                    user == reference || item == reference
-                } else {
-                    false
+            return plan.sources.contains { $0.segment == reference }
+                || plan.columns.contains { column in
+                    if case .match(let user, let item) = column.input {
+                        user == reference || item == reference
+                    } else {
+                        false
+                    }
                 }
-            }
         }
         wanted += kept.map { QueryColumn($0.name, .value($0.type), isNullable: true) }
         shift = history.delay.microseconds - plan.lookahead.microseconds
         isPartial = history.isPartial
+        maximumItems = plan.config.maximumEvents
         maximumAge = view.maxAge?.microseconds ?? .max
         let name = history.time.column.replacingQuotes
         reader = try await source.open(
@@ -88,7 +91,11 @@ struct FeatureHistory {
             guard let current = page else { return }
             while position < current.rowCount {
                 let row = current.row(position)
-                guard case .timestamp(let held) = row[row.startIndex + 1] else { return }
+                guard case .timestamp(let held) = row[row.startIndex + 1] else {
+                    skipped += 1
+                    position += 1
+                    continue
+                }
                 guard held.addingReportingOverflow(shift).partialValue < time else { return }
                 guard held >= newest else {
                     throw TrainingError(
@@ -96,12 +103,25 @@ struct FeatureHistory {
                         "the history of \(view.name) is not by time: texts must have one length and one zone")
                 }
                 newest = held
-                if let key = EntityKeyValue(row[row.startIndex]) { take(row, at: keys.insert(key), held) }
+                if let place = try place(of: row[row.startIndex], in: &keys) { take(row, at: place, held) }
                 position += 1
             }
             if current.isLast { return }
             page = nil
         }
+    }
+
+    /// The number of a row's entity; `nil` for a user without events, whom no moment is of.
+    private func place(of value: FeatureValue, in keys: inout KeyIndex) throws(TrainingError) -> UInt32? {
+        guard let key = value.key else { return nil }
+        if isOfUser { return keys.place(of: key) }
+        let place = keys.insert(key)
+        guard keys.count <= maximumItems else {
+            throw TrainingError(
+                .tooMany,
+                "the history of \(view.name) is of more than \(maximumItems) items: select fewer, or raise max_events")
+        }
+        return place
     }
 
     private mutating func take(_ row: ArraySlice<FeatureValue>, at key: UInt32, _ held: Int64) {
@@ -127,7 +147,7 @@ struct FeatureHistory {
         rows += 1
     }
 
-    /// The value of a feature that matches want; `nil` where it is not of this view.
+    /// The value of a feature that matches or segments want; `nil` where it is not of this view.
     func value(_ reference: FeatureReference, key: UInt32, at time: Int64) -> FeatureValue? {
         guard reference.view == view.name, let offset = kept.firstIndex(where: { $0.name == reference.feature }) else {
             return nil

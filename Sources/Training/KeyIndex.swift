@@ -34,16 +34,3 @@ extension EntityKeyType {
         }
     }
 }
-
-extension EntityKeyValue {
-    /// The key that a column's value is; `nil` for what is none.
-    init?(_ value: FeatureValue) {
-        switch value {
-        case .int32(let number): self = .integer(Int64(number))
-        case .int64(let number): self = .integer(number)
-        case .string(let text): self = .text(text)
-        case .bytes(let bytes): self = .bytes(bytes)
-        default: return nil
-        }
-    }
-}

@@ -3,9 +3,9 @@ struct Moment: Sendable {
     /// In microseconds since 1970. Nothing that happened at it or later was known.
     let time: Int64
     let user: UInt32
-    /// The user's newest distinct items before it, the newest first.
+    /// The user's newest distinct items before it that could be read online by then, the newest first.
     let recent: [UInt32]
-    /// What the user met from it on within the horizon, not among `recent`, with the highest grade.
+    /// What the user met from it on within the horizon, with the highest grade; not what the user had met shortly before.
     let relevant: [UInt32: Float]
 }
 
@@ -15,7 +15,12 @@ struct MomentPicker {
     let recent: Int
     /// Microseconds.
     let horizon: Int64
+    /// How much later an event could be read online, in microseconds.
+    let delay: Int64
     let seed: UInt64
+
+    /// The most events of a user that are looked at on either side of a moment: some users are machines.
+    private static let reach = 1_000
 
     /// At most `limit` moments of a range of times, spread evenly, by time.
     func pick(in range: Range<Int64>, limit: Int) -> [Moment] {
@@ -28,7 +33,9 @@ struct MomentPicker {
             guard moments.count < limit, share >= 1 || Self.fraction(UInt64(index), seed) < share else { return }
             let event = log.events[index]
             moments.append(
-                Moment(time: event.time, user: event.user, recent: known, relevant: relevant(index, known)))
+                Moment(
+                    time: event.time, user: event.user, recent: delay > 0 ? readable(index) : known,
+                    relevant: relevant(index, known)))
         }
         return moments
     }
@@ -51,9 +58,25 @@ struct MomentPicker {
         }
     }
 
+    /// The newest distinct items that the user of an event had met more than the delay before it.
+    private func readable(_ last: Int) -> [UInt32] {
+        var found: [UInt32] = []
+        let until = log.events[last].time - delay
+        var index = Int(log.previous[last]) - 1
+        var looked = 0
+        while index >= 0, found.count < recent, looked < Self.reach {
+            let event = log.events[index]
+            if event.time < until, !found.contains(event.item) { found.append(event.item) }
+            index = Int(log.previous[index]) - 1
+            looked += 1
+        }
+        return found
+    }
+
     private func relevant(_ first: Int, _ known: [UInt32]) -> [UInt32: Float] {
         var found: [UInt32: Float] = [:]
         var index = first
+        var looked = 0
         let end = log.events[first].time + horizon
         repeat {
             let event = log.events[index]
@@ -62,7 +85,8 @@ struct MomentPicker {
                 found[event.item] = max(found[event.item] ?? 0, event.grade)
             }
             index = Int(log.next[index])
-        } while index > 0
+            looked += 1
+        } while index > 0 && looked < Self.reach
         return found
     }
 

@@ -38,7 +38,8 @@ package struct RankerTraining: Sendable {
         }
         let split = Split(log, plan)
         let picker = MomentPicker(
-            log: log, recent: plan.config.recent, horizon: plan.config.horizon.microseconds, seed: plan.seed)
+            log: log, recent: plan.config.recent, horizon: plan.config.horizon.microseconds,
+            delay: plan.config.delay.microseconds, seed: plan.seed)
         // What is relevant for a moment of one stretch may not lie in the next one.
         let horizon = plan.config.horizon.microseconds
         let learned = picker.pick(in: split.start..<max(split.start, split.test - horizon), limit: plan.config.groups)
@@ -94,7 +95,8 @@ package struct RankerTraining: Sendable {
             byPopularity.auc = MomentScore.auc(held.items.map(popular.count), held.labels)
             scores.popularity.append(byPopularity)
             scores.recall.append(held.score(held.order, moment))
-            scores.model.append(held.score(try booster.predict(held.matrix), moment))
+            let blended = held.blended(try booster.predict(held.matrix), recallShare: plan.recallShare)
+            scores.model.append(held.score(blended, moment))
         }
         return TrainingResult(
             model: trained.model, rounds: trained.rounds, columns: plan.columns,
@@ -102,7 +104,8 @@ package struct RankerTraining: Sendable {
             popularity: RankingQuality(scores.popularity), recall: RankingQuality(scores.recall),
             ranked: RankingQuality(scores.model),
             counts: .init(
-                events: log.events.count, skippedEvents: log.skipped, learned: builder.training.groups.count,
+                events: log.events.count, users: log.users.count, items: log.items.count, skippedEvents: log.skipped,
+                learned: builder.training.groups.count,
                 candidates: builder.training.rows, tested: tested.count, historyRows: builder.historyRows,
                 skippedHistoryRows: builder.skippedHistoryRows),
             learnedFrom: split.start, testedFrom: split.test, until: split.end, seed: plan.seed)

@@ -10,6 +10,15 @@ struct HeldMoment: Sendable {
     /// The order of recall.
     let order: [Float]
 
+    /// The model's scores with a share of the recall score, as the pipeline blends them.
+    func blended(_ scores: [Float], recallShare share: Double) -> [Float] {
+        guard share > 0, let low = scores.min(), let high = scores.max() else { return scores }
+        return zip(scores, order).map { score, recall in
+            let normal = high > low ? (Double(score) - Double(low)) / (Double(high) - Double(low)) : 0
+            return Float((1 - share) * normal + share * Double(recall))
+        }
+    }
+
     /// How good the ranking by these scores is.
     func score(_ scores: [Float], _ moment: Moment) -> MomentScore {
         let ranking = items.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.map { items[$0] }
@@ -63,10 +72,10 @@ struct SetBuilder {
         let stop = Int(Double(moments.count) * (1 - Self.validationShare))
         for (index, moment) in moments.enumerated() {
             if index % 1_000 == 0 { progress("moments to learn from: \(index) of \(moments.count)") }
-            let candidates = sample(gatherer.gather(moment, &items), moment, UInt64(index))
+            let candidates = sample(try await gathered(moment, gatherer), moment, UInt64(index))
             let labels = candidates.map { moment.relevant[$0.item] ?? 0 }
             guard labels.contains(where: { $0 > 0 }), labels.contains(0) else { continue }
-            let matrix = try await matrix(candidates, moment)
+            let matrix = matrix(candidates, moment)
             if index < stop {
                 training.append(matrix, labels: labels)
             } else {
@@ -81,11 +90,29 @@ struct SetBuilder {
     ) async throws {
         for (index, moment) in moments.enumerated() {
             if index % 1_000 == 0 { progress("moments to test with: \(index) of \(moments.count)") }
-            let candidates = gatherer.gather(moment, &items)
+            let candidates = try await gathered(moment, gatherer)
             held.append(
                 HeldMoment(
-                    items: candidates.map(\.item), matrix: try await matrix(candidates, moment),
+                    items: candidates.map(\.item), matrix: matrix(candidates, moment),
                     labels: candidates.map { moment.relevant[$0.item] ?? 0 }, order: candidates.map(\.order)))
+        }
+    }
+
+    /// The candidates of a moment, after taking in what was known by then.
+    private mutating func gathered(
+        _ moment: Moment, _ gatherer: CandidateGatherer
+    ) async throws -> [CandidateGatherer.Candidate] {
+        try Task.checkCancellation()
+        for index in histories.indices {
+            if histories[index].isOfUser {
+                try await histories[index].advance(to: moment.time, &users)
+            } else {
+                try await histories[index].advance(to: moment.time, &items)
+            }
+        }
+        let histories = histories
+        return gatherer.gather(moment, &items) { reference in
+            histories.lazy.compactMap { $0.value(reference, key: moment.user, at: moment.time) }.first?.segment
         }
     }
 
@@ -116,17 +143,7 @@ struct SetBuilder {
         return (drawn.filter(\.isRelevant) + kept).sorted { $0.draw < $1.draw }.map(\.candidate)
     }
 
-    private mutating func matrix(
-        _ candidates: [CandidateGatherer.Candidate], _ moment: Moment
-    ) async throws -> FeatureMatrix {
-        try Task.checkCancellation()
-        for index in histories.indices {
-            if histories[index].isOfUser {
-                try await histories[index].advance(to: moment.time, &users)
-            } else {
-                try await histories[index].advance(to: moment.time, &items)
-            }
-        }
+    private func matrix(_ candidates: [CandidateGatherer.Candidate], _ moment: Moment) -> FeatureMatrix {
         var matrix = FeatureMatrix(rows: candidates.count, columns: plan.columns.count)
         let recall = plan.columns.enumerated().compactMap { place, column -> (place: Int, source: Int)? in
             guard case .recall(let name) = column.input else { return nil }

@@ -5,6 +5,9 @@ package struct TrainingResult: Sendable {
     /// How much there was.
     package struct Counts: Sendable, Hashable, Codable {
         package let events: Int
+        /// That have events.
+        package let users: Int
+        package let items: Int
         package let skippedEvents: Int
         package let learned: Int
         package let candidates: Int
@@ -13,7 +16,7 @@ package struct TrainingResult: Sendable {
         package let skippedHistoryRows: Int
 
         enum CodingKeys: String, CodingKey {
-            case events
+            case events, users, items
             case skippedEvents = "skipped_events"
             case learned = "moments_learned"
             case candidates = "candidates_learned"
@@ -35,9 +38,10 @@ package struct TrainingResult: Sendable {
     /// The pipeline with the model.
     package let ranked: RankingQuality
     package let counts: Counts
-    /// Microseconds since 1970.
+    /// When the first moment may be that is learned from, and tested with; microseconds since 1970.
     package let learnedFrom: Int64
     package let testedFrom: Int64
+    /// Right behind the last event.
     package let until: Int64
     package let seed: UInt64
 

@@ -46,7 +46,7 @@ final class AdminService: Sendable {
         let panels = ServingPanels(serving, gates: gates)
         let process = ProcessInfo.processInfo
         let sources = AdminSources(
-            project: project.config.project, store: store, owner: "\(process.hostName):\(process.processIdentifier)",
+            project: project.served, store: store, owner: "\(process.hostName):\(process.processIdentifier)",
             wall: SyncTime.real.wall, breakers: panels, limits: panels,
             config: ReloadPanel(reloader: reloader, service: self), models: models)
         return AdminListener(

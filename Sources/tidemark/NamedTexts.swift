@@ -30,7 +30,7 @@ struct NamedTexts: Sendable, Equatable {
             try read(tls.key, "\(section).key")
             if let clientCA = tls.clientCA { try read(clientCA, "the client_ca of \(section)") }
         }
-        for token in config.serve.access.tokens { try read(token.sha256, "serve.tokens, \(token.name), sha256") }
+        for token in config.serve.access.tokens ?? [] { try read(token.sha256, "serve.tokens, \(token.name), sha256") }
         if let jwt = config.serve.access.jwt { try read(jwt.keys, "the file of serve.jwt.keys") }
         for token in config.admin?.tokens ?? [] { try read(token.sha256, "admin.tokens, \(token.name), sha256") }
     }

@@ -16,6 +16,8 @@ final class ServingAccess: Sendable {
     let adminAccess: AdminAccess?
 
     private let configPath: String
+    /// What the daemon serves to its end, whatever a config that is taken later calls the project.
+    private let served: String
     private let logger: Logger
     private let registry: MetricRegistry
     private let texts: Mutex<NamedTexts>
@@ -24,6 +26,7 @@ final class ServingAccess: Sendable {
     init(_ project: ServingProject) async throws {
         let config = project.config
         configPath = project.configPath
+        served = project.served
         logger = project.logger
         registry = project.registry
         let texts = try await NamedTexts.read(config, from: project.configPath)
@@ -32,7 +35,7 @@ final class ServingAccess: Sendable {
             serve = try config.serve.tls.map { try ListenerSecurity(texts.material($0)) }
             admin = try config.admin?.tls.map { try ListenerSecurity(texts.material($0)) }
             adminAccess = try config.admin.map { AdminAccess(try Self.settings($0, texts)) }
-            data.apply(try await Self.policy(config, texts))
+            data.apply(try await policy(config, texts))
         } catch let error as UsageError {
             throw error
         } catch {
@@ -65,9 +68,10 @@ final class ServingAccess: Sendable {
             let settings = try Self.settings(config.admin ?? AdminConfig.closed, texts)
             commits.append { adminAccess.apply(settings) }
         }
-        let policy = try await Self.policy(config, texts)
+        let policy = try await policy(config, texts)
         return { [commits] in
             for commit in commits { commit() }
+            if policy == nil, !self.data.isOpen { self.logger.warning("everybody may do everything from now on") }
             self.data.apply(policy)
             self.texts.withLock { $0 = texts }
             self.showCertificates()
@@ -78,12 +82,12 @@ final class ServingAccess: Sendable {
         try AdminSettings(config, resolve: texts.secret)
     }
 
-    private static func policy(_ config: Config, _ texts: NamedTexts) async throws -> AccessPolicy? {
+    private func policy(_ config: Config, _ texts: NamedTexts) async throws -> AccessPolicy? {
         let access = config.serve.access
         guard !access.isOpen else { return nil }
         var verifier: JWTVerifier?
         if let jwt = access.jwt { verifier = try await JWTVerifier(jwt, text: texts.file(jwt.keys)) }
-        return try AccessPolicy(access, project: config.project, jwt: verifier, resolve: texts.secret)
+        return try AccessPolicy(access, project: served, jwt: verifier, resolve: texts.secret)
     }
 
     private func showCertificates() {

@@ -68,6 +68,17 @@ enum StoreOpener {
         return store
     }
 
+    /// A client of its own for a stream of events: one connection.
+    static func streamClient(_ store: StoreConfig, configPath: String, what: String) throws -> RedisClient {
+        var redis = RedisClient.Configuration(
+            topology: try topology(store, configPath: configPath, what: what))
+        redis.clientName = "tidemark-events"
+        redis.connections = 1
+        redis.connectTimeout = store.connectTimeout
+        redis.limits.pipelineCommands = max(1_024, store.pipelineCommands)
+        return try RedisClient(redis)
+    }
+
     private static func topology(_ store: StoreConfig, configPath: String, what: String) throws -> RedisTopology {
         var endpoint = try RedisTopology(url: store.url.text).primary
         endpoint.user = store.username ?? endpoint.user

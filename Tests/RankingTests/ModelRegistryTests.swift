@@ -26,6 +26,7 @@ import TidemarkTesting
         #expect(status.isChanged)
         #expect(status.live?.version == "2")
         #expect(status.previous?.version == "1")
+        #expect(status.versions == ["1", "2"], "an answer to a reload tells what there is, as the list does")
         #expect(registry.ranker("ranker")?.version == "2")
         #expect(registry.ranker("ranker")?.columns == ModelFixture.columns)
     }
@@ -51,6 +52,7 @@ import TidemarkTesting
         let status = try await registry.rollback("ranker")
         #expect(status.live?.version == "1")
         #expect(status.previous?.version == "2")
+        #expect(status.versions == ["1", "2"])
         #expect(try fixture.folder.currentVersion() == "1")
         let again = try await registry.rollback("ranker")
         #expect(again.live?.version == "2")
@@ -69,6 +71,31 @@ import TidemarkTesting
         await #expect { _ = try await empty.rollback("ranker") } throws: {
             ($0 as? RankerError)?.code == .notFound
         }
+    }
+
+    @Test func rollbackTowardsAVersionIsMadeOnce() async throws {
+        let fixture = try ModelFixture()
+        defer { fixture.remove() }
+        try fixture.add("2", seed: 2)
+        try fixture.add("3", seed: 3)
+        let registry = registry(fixture)
+        await registry.load()
+        _ = try await registry.reload("ranker", version: "2")
+        let target = try await registry.rollbackTarget("ranker")
+        #expect(target == "1")
+        for _ in 0..<2 {
+            #expect(try await registry.rollback("ranker", to: target, from: "2").live?.version == "1")
+            #expect(try fixture.folder.currentVersion() == "1")
+        }
+        // The same behind a restart, where the registry has forgotten what was live before.
+        let next = self.registry(fixture)
+        await next.load()
+        #expect(try await next.rollback("ranker", to: target, from: "2").live?.version == "1")
+        _ = try await next.reload("ranker", version: "3")
+        await #expect { _ = try await next.rollback("ranker", to: target, from: "2") } throws: {
+            ($0 as? RankerError)?.code == .mismatch
+        }
+        #expect(try fixture.folder.currentVersion() == "3")
     }
 
     @Test func featuresThatTheCatalogHasNotAreRefusedAtLoad() async throws {

@@ -121,6 +121,27 @@ struct VectorListTests {
         #expect(again.neighbours(of: [shop.key(3)], limit: 5) == list.neighbours(of: [shop.key(3)], limit: 5))
     }
 
+    @Test func moreItemsThanAreComparedEndTheBuildBeforeItCompares() async throws {
+        let shop = try await Shop()
+        try await shop.add((0..<40).map { Happening(user: $0 % 5, item: $0 % 20, time: 1_000 + $0) })
+        for kind in [RecallKind.vectors, .coOccurrence] {
+            for (most, fits) in [(20, true), (19, kind == .coOccurrence)] {
+                let list = shop.list(kind) { list in
+                    list.vectors.dimension = 2
+                    list.vectors.maximumItems = most
+                }
+                if fits {
+                    #expect(try await shop.make(list).itemCount == 20)
+                } else {
+                    await #expect { _ = try await shop.make(list) } throws: {
+                        let error = $0 as? RecallError
+                        return error?.code == .tooLarge && error?.detail.contains("vectors.max_items = 19") == true
+                    }
+                }
+            }
+        }
+    }
+
     @Test func vectorsOfAColumnAreTakenAsTheyAre() async throws {
         let shop = try await Shop()
         try await shop.run(

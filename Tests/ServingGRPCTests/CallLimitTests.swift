@@ -152,6 +152,87 @@ struct CallLimitTests {
         }
     }
 
+    /// The messages of a client that takes its time, and says when they are asked for.
+    private struct SlowMessages: AsyncSequence, Sendable {
+        let messages: AsyncThrowingStream<Int, any Error>
+        let asked: AsyncStream<Void>.Continuation
+
+        struct Iterator: AsyncIteratorProtocol {
+            var base: AsyncThrowingStream<Int, any Error>.Iterator
+            let asked: AsyncStream<Void>.Continuation
+
+            mutating func next() async throws -> Int? { try await next(isolation: #isolation) }
+
+            mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> Int? {
+                asked.yield()
+                return try await base.next(isolation: actor)
+            }
+        }
+
+        func makeAsyncIterator() -> Iterator { Iterator(base: messages.makeAsyncIterator(), asked: asked) }
+    }
+
+    private static func call(_ calls: CallGuard, _ messages: SlowMessages, timeout: String? = nil) async throws -> Int {
+        let metadata: Metadata = timeout.map { ["grpc-timeout": .string($0)] } ?? [:]
+        let request = StreamingServerRequest(
+            metadata: CallTimeout.hide(metadata), messages: RPCAsyncSequence(wrapping: messages))
+        return try await withServerContextRPCCancellationHandle { handle in
+            let context = ServerContext(
+                descriptor: Tidemark_V1_FeatureService.Method.Lookup.descriptor, remotePeer: "a", localPeer: "b",
+                cancellation: handle)
+            let answered = Mutex(0)
+            _ = try await calls.unary(request, context) { message, _ in
+                answered.withLock { $0 = message }
+                return message
+            }
+            return answered.withLock { $0 }
+        }
+    }
+
+    @Test func callsWithoutTheirMessageHoldNoPlaceOfOthers() async throws {
+        var settings = ServerSettings()
+        (settings.timeout, settings.maximumTimeout) = (.seconds(40), .seconds(40))
+        settings.maximumInFlight = .fixed(1)
+        let serving = GRPCFixture.context(MemoryStore(), settings)
+        let calls = CallGuard(serving, callsBeingRead: 2)
+        let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+        let clients = (0..<2).map { _ in AsyncThrowingStream<Int, any Error>.makeStream() }
+        await withThrowingTaskGroup(of: Int.self) { group in
+            for (messages, _) in clients {
+                group.addTask { try await Self.call(calls, SlowMessages(messages: messages, asked: ask)) }
+            }
+            var silent = asked.makeAsyncIterator()
+            for _ in 0..<2 { await silent.next() }
+            // As an HTTP lookup asks, which is counted with these calls.
+            guard case .admitted(let permit) = serving.admission.acquire(at: .now()) else {
+                Issue.record("calls that said nothing hold what is there for lookups")
+                return group.cancelAll()
+            }
+            serving.admission.finished(permit, .success, at: .now())
+            let (other, _) = AsyncThrowingStream<Int, any Error>.makeStream()
+            let code = await GRPCFixture.code {
+                _ = try await Self.call(calls, SlowMessages(messages: other, asked: ask))
+            }
+            #expect(code == .unavailable)
+            group.cancelAll()
+        }
+        // What was given up is counted no more.
+        for _ in 0..<3 {
+            let (late, _) = AsyncThrowingStream<Int, any Error>.makeStream()
+            let code = await GRPCFixture.code {
+                _ = try await Self.call(calls, SlowMessages(messages: late, asked: ask), timeout: "1m")
+            }
+            #expect(code == .deadlineExceeded)
+        }
+        let (last, sender) = AsyncThrowingStream<Int, any Error>.makeStream()
+        sender.yield(41)
+        sender.finish()
+        #expect(try await Self.call(calls, SlowMessages(messages: last, asked: ask)) == 41)
+        #expect(serving.admission.status.inFlight == 0 && serving.admission.status.strays == 0)
+        // The clients' silence says nothing of how much can be done at once.
+        #expect(serving.admission.status.limit == 1)
+    }
+
     // MARK: The store
 
     @Test func aViewThatFailsBesideOthersIsAStatus() async throws {
@@ -261,6 +342,14 @@ struct CallLimitTests {
                 }
                 #expect(code == .invalidArgument, "\(timeout)")
             }
+            var twice: Metadata = ["grpc-timeout": "5S"]
+            twice.addString("6S", forKey: "grpc-timeout")
+            let both = twice
+            let code = await GRPCFixture.code {
+                _ = try await fixture.features.lookup(
+                    GRPCFixture.question(["activity:views"], users: [1]), metadata: both)
+            }
+            #expect(code == .invalidArgument)
             // Not ours: whoever sends it gets no deadline by it.
             let own = try await fixture.features.lookup(
                 GRPCFixture.question(["activity:views"], users: [1]), metadata: ["tidemark-call-timeout": "0m"])

@@ -8,6 +8,8 @@ import Telemetry
 import Testing
 import TidemarkTesting
 
+@testable import ServingGRPC
+
 /// Calls as a collector sees them.
 @Suite(.timeLimit(.minutes(1))) struct CallTraceTests {
     private let caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -63,6 +65,16 @@ import TidemarkTesting
             #expect(spans[1].attributes["tidemark.view"] == "activity" && spans[1].kind == 3)
             #expect(spans[0].attributes["tidemark.features"] == "1")
         }
+    }
+
+    @Test func parentsThatAreThereTwiceAreNone() async throws {
+        let wrong = "00-x-y-01"
+        for parents in [[caller, caller], [wrong, caller], [caller, wrong, caller], [wrong]] {
+            var metadata: Metadata = [:]
+            for parent in parents { metadata.addString(parent, forKey: "traceparent") }
+            #expect(CallTrace(metadata).context == nil, "\(parents)")
+        }
+        #expect(CallTrace(["traceparent": "\(caller)"]).context != nil)
     }
 
     @Test func callThatFailsSaysSo() async throws {

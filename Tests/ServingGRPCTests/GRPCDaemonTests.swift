@@ -1,6 +1,8 @@
 import FeatureModel
 import GRPCCore
 import Glibc
+import NIOCore
+import NIOPosix
 import OnlineStore
 import ServiceLifecycle
 import Serving
@@ -93,6 +95,59 @@ struct GRPCDaemonTests {
                 }
                 #expect(ended == 50)
             }
+        }
+    }
+
+    @Test func behindAClosedDoorNoConnectionBegins() async throws {
+        try await GRPCFixture.with(try await store()) { fixture async throws in
+            #expect(try await fixture.health.check(.init()).status == .serving)
+            await fixture.serving.closeDoor()
+            // Dropped by the kernel, not refused; whoever is connected is answered.
+            await #expect(throws: (any Error).self) {
+                try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                    .connectTimeout(.milliseconds(500))
+                    .connect(host: "127.0.0.1", port: fixture.address.port).get()
+            }
+            #expect(try await fixture.lookup(["activity:views"], users: [1]).rows.count == 1)
+        }
+    }
+
+    /// Ends once it was told to and its friend was, too.
+    private struct Friend: Service {
+        let told: AsyncStream<Void>.Continuation
+        let friend: AsyncStream<Void>
+
+        func run() async throws {
+            try await gracefulShutdown()
+            told.finish()
+            for await _ in friend {}
+        }
+    }
+
+    @Test func listenersHearOfTheEndAtTheSameTime() async throws {
+        let (ones, one) = AsyncStream.makeStream(of: Void.self)
+        let (others, other) = AsyncStream.makeStream(of: Void.self)
+        let group = ServiceGroup(
+            services: [ListenerGroup([Friend(told: one, friend: others), Friend(told: other, friend: ones)])],
+            logger: GRPCFixture.logger)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            await group.triggerGracefulShutdown()
+            try await tasks.waitForAll()
+        }
+    }
+
+    private struct Failing: Service {
+        struct Failure: Error {}
+        func run() async throws { throw Failure() }
+    }
+
+    @Test func aListenerThatFailsEndsTheOthers() async throws {
+        try await GRPCFixture.with(try await store()) { fixture async throws in
+            var settings = GRPCSettings(fixture.serving.settings, address: fixture.address)
+            settings.address = NetworkAddress(host: "127.0.0.1", port: 0)
+            let other = GRPCDaemon(fixture.serving, store: fixture.store, settings: settings, version: "1")
+            await #expect(throws: Failing.Failure.self) { try await ListenerGroup([other, Failing()]).run() }
         }
     }
 

@@ -53,7 +53,8 @@ import Testing
             registry.gauge(.configWaitsForRestart), registry.gauge(.traceSpansWaiting),
             registry.gauge(.traceSampleRatio), registry.gauge(.certificateExpiryTimestampSeconds, ["serve"]),
             registry.gauge(.modelRefused, ["ranker"]), registry.gauge(.modelLoaded, ["ranker"]),
-            registry.gauge(.modelLoadedTimestampSeconds, ["ranker"]),
+            registry.gauge(.modelLoadedTimestampSeconds, ["ranker"]), registry.gauge(.eventLogWaiting, ["events"]),
+            registry.gauge(.eventLogLimit, ["events"]), registry.gauge(.eventLogFailing, ["events"]),
         ] {
             gauge.set(1)
         }
@@ -77,13 +78,17 @@ import Testing
             registry.counter(.accessRefusals, ["http", "missing"]),
             registry.counter(.recommendRungs, ["home", "recall"]), registry.counter(.recommendRefused, ["too_large"]),
             registry.counter(.recommendLeftOut, ["home", "similar", "late"]),
+            registry.counter(.recommendHedges, ["home", "rows", "sent"]), registry.counter(.recommendShared, ["home"]),
             registry.counter(.modelLoads, ["ranker", "taken"]),
+            registry.counter(.eventLogWritten, ["events"]), registry.counter(.eventLogDropped, ["events", "full"]),
+            registry.counter(.eventLogFailures, ["events"]), registry.counter(.events, ["accepted"]),
         ] {
             counter.add()
         }
         registry.histogram(.lookupDurationSeconds, ["/v1/lookup", "ok"]).observe(seconds: 0.001)
         registry.gauge(.dependencyCalls, ["ranker.ctr"]).set(1)
         registry.gauge(.recommendRemembered, ["home", "policy"]).set(1)
+        registry.histogram(.recommendDurationSeconds, ["home", "ranking"]).observe(seconds: 0.001)
         registry.histogram(.stageDurationSeconds, ["home", "rows", "ok"]).observe(seconds: 0.001)
         registry.setInfo(.config, ["abc"])
         registry.setInfo(.build, ["0.1.0"])

@@ -1,14 +1,15 @@
-/// Who may ask the serving daemon for what. Without tokens and JWT everybody may.
+/// Who may ask the serving daemon for what. Where neither tokens nor JWT are spoken of everybody may.
 package struct AccessConfig: Hashable, Sendable {
-    package let tokens: [AccessTokenConfig]
+    /// An empty list lets nobody in, as whoever takes the last token back wants it; `nil` where there is no list.
+    package let tokens: [AccessTokenConfig]?
     /// Tokens that somebody else issues; `nil` for none.
     package let jwt: JWTConfig?
 
     /// Everybody may do everything.
-    package static let open = AccessConfig(tokens: [], jwt: nil)
+    package static let open = AccessConfig(tokens: nil, jwt: nil)
 
     /// Whether everybody may do everything.
-    package var isOpen: Bool { tokens.isEmpty && jwt == nil }
+    package var isOpen: Bool { tokens == nil && jwt == nil }
 }
 
 /// What a token of the serving daemon may do. None includes another.
@@ -55,7 +56,7 @@ package struct JWTConfig: Hashable, Sendable {
 extension AccessConfig {
     /// Reads it out of `serve:`, which has its shape already.
     init(_ serve: YAMLNode?) {
-        tokens = (serve?["tokens"]?.elements ?? []).compactMap { Self.token($0) }
+        tokens = serve?["tokens"].map { $0.elements.compactMap { Self.token($0) } }
         jwt = serve?["jwt"].flatMap { Self.jwt($0) }
     }
 

@@ -19,6 +19,10 @@ package struct Config: Hashable, Sendable {
     package let recall: RecallConfig?
     /// In the order of the file.
     package let models: [ModelConfig]
+    /// Where recommendations are logged; `nil` for nowhere.
+    package let exposures: EventLogConfig?
+    /// Where callers' events are stored; `nil` where none are taken.
+    package let events: EventsConfig?
     /// What stands in the file, with what must not be shown taken out.
     package let document: DocumentValue
     /// Keys that are there and that this release leaves alone.
@@ -26,6 +30,8 @@ package struct Config: Hashable, Sendable {
     /// Where the sources stand in the file.
     let sourcesLine: Int
 
+    /// The project whose features a serving daemon serves: Feast's, where it serves Feast's rows.
+    package var servedProject: String { serve.feast?.project ?? project }
     /// Whether rows and definitions are Feast's, and there is no store of our own beside them.
     package var servesFeastAlone: Bool { serve.feast != nil && onlineStore == .absent }
 

@@ -77,6 +77,7 @@ extension ConfigReader {
         return TrainingConfig(
             pipeline: pipeline, from: from, query: query, time: time, grade: node["grade"]?.text,
             horizon: node["horizon"]?.duration ?? .seconds(3_600), recent: Self.count(node["recent"], 20),
+            delay: node["delay"]?.duration ?? .zero,
             maximumEvents: Self.count(node["max_events"], 10_000_000), groups: Self.count(node["groups"], 10_000),
             testGroups: Self.count(node["test_groups"], 3_000), negatives: Self.count(node["negatives"], 60),
             warmup: warmup, holdout: holdout, history: history)

@@ -65,6 +65,7 @@ extension ConfigReader {
         vectors.iterations = count(node?["iterations"], vectors.iterations)
         vectors.regularization = node?["regularization"]?.number ?? vectors.regularization
         vectors.confidence = node?["confidence"]?.number ?? vectors.confidence
+        vectors.maximumItems = Self.count(node?["max_items"], vectors.maximumItems)
         return vectors
     }
 

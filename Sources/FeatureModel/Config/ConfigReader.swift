@@ -63,6 +63,8 @@ struct ConfigReader {
         if let node = root["admin"] { admin = AdminConfig(node, into: &diagnostics) }
         let recall = recall(root["recall"], sources: sources)
         let models = models(root["models"], sources: sources.map(\.name))
+        let exposures = eventLog(root["exposures"], at: "exposures", online: store)
+        let events = events(root["events"], online: store, exposures: exposures)
         guard let project = root["project"]?.text, let store, isFeast ? feast != nil : !sources.isEmpty else {
             return nil
         }
@@ -71,6 +73,7 @@ struct ConfigReader {
             sources: sources, sync: Self.sync(root["sync"]), serve: Self.serve(root["serve"], feast: feast),
             telemetry: Self.telemetry(root["telemetry"]), admin: admin,
             pipelines: Self.pipelines(root["pipelines"]), recall: recall, models: models,
+            exposures: exposures, events: events,
             document: DocumentValue.redacting(root, as: .object(ConfigShape.root)),
             uninterpreted: Self.uninterpreted(root),
             sourcesLine: root["sources"]?.place.line ?? 1)

@@ -77,7 +77,12 @@ extension ConfigShape {
                 "recent", .integer(1...1_000),
                 "How many of a user's newest items recall starts from, and are not recommended again.", default: "20"),
             Field(
-                "max_events", .integer(1...200_000_000), "The most events held, 32 bytes each; more end the training.",
+                "delay", .duration(.zero...(.days(30))),
+                "How much later an event could be read online, as one of these items: about the `every` of their view.",
+                default: "0s"),
+            Field(
+                "max_events", .integer(1...200_000_000),
+                "The most events held, 32 bytes each, and the most items; more end the training.",
                 default: "10000000"),
             Field("groups", .integer(10...10_000_000), "The most moments to learn from.", default: "10000"),
             Field("test_groups", .integer(10...10_000_000), "The most moments to test with.", default: "3000"),

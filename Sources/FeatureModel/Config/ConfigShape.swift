@@ -25,6 +25,8 @@ enum ConfigShape {
                 Field("admin", .object(AdminShape.admin), "The admin listener of the serving daemon."),
                 Field("pipelines", pipelines, "From recall to an answer, by the name that requests give."),
                 Field("models", models, "The models that rank, by name."),
+                Field("exposures", .object(exposures), "The log of what was recommended."),
+                Field("events", .object(events), "The views, carts and orders that callers send."),
             ]
                 + uninterpreted.map {
                     Field($0, .anyMapping, "Accepted and not interpreted in this release.")

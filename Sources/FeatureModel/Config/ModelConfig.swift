@@ -53,6 +53,14 @@ package struct RemoteModelConfig: Hashable, Sendable {
     package let timeout: Duration
     /// The most calls under way at once.
     package let maximumInFlight: Int
+
+    package init(url: String, model: String, version: String?, timeout: Duration, maximumInFlight: Int) {
+        self.url = url
+        self.model = model
+        self.version = version
+        self.timeout = timeout
+        self.maximumInFlight = maximumInFlight
+    }
 }
 
 /// What `tidemark train ranker` learns from.
@@ -70,6 +78,8 @@ package struct TrainingConfig: Hashable, Sendable {
     package let horizon: Duration
     /// How many of a user's newest items recall starts from, and are not recommended again.
     package let recent: Int
+    /// How much later an event could be read online, as one of these items.
+    package let delay: Duration
     /// The most events that are held, 32 bytes each; more end the training.
     package let maximumEvents: Int
     /// The most moments to learn from, and to test with.

@@ -8,7 +8,7 @@ package struct RecallConfig: Hashable, Sendable {
     package let refresh: Duration
     /// The most bytes of all loaded lists together; while one is swapped both of its versions count.
     package let maximumBytes: Int
-    /// In the order of the file. Not empty.
+    /// In the order of the file.
     package let lists: [RecallListConfig]
 
     package init(
@@ -123,6 +123,8 @@ package struct VectorConfig: Hashable, Sendable {
     package var regularization = 0.05
     /// How much a meeting counts beside one that never was (the alpha of Hu, Koren and Volinsky).
     package var confidence = 20.0
+    /// Distinct items, each of which is compared with all; more end the build.
+    package var maximumItems = 200_000
 
     package init() {}
 }

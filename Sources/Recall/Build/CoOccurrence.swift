@@ -23,7 +23,8 @@ struct CoOccurrence {
         maximumEntries: Int, progress: (_ done: Int, _ of: Int) -> Void
     ) throws -> (rows: ScoredRows, pairsLeftOut: Int64) {
         let (starts, places) = log.index(itemCount: itemCount)
-        let counts = itemCounts(starts, places)
+        // Roots first: the product of two counts that have decayed for long may be 0 where they aren't.
+        let roots = itemCounts(starts, places).map { $0.squareRoot() }
         var number = [UInt32](repeating: 0, count: rank.count)
         for (item, place) in rank.enumerated() { number[Int(place)] = UInt32(clamping: item) }
         var gather = Gather(itemCount: itemCount)
@@ -38,7 +39,7 @@ struct CoOccurrence {
             collect(places[starts[item]..<starts[item + 1]], of: UInt32(clamping: item), into: &gather)
             var best = TopScores(limit: list.size)
             gather.take { other, sum in
-                let score = sum / ((counts[item] * counts[Int(other)]).squareRoot() + list.shrink)
+                let score = sum / (roots[item] * roots[Int(other)] + list.shrink)
                 best.offer(rank[Int(other)], Float(score))
             }
             let row = best.sorted().map { (number: number[Int($0.item)], score: $0.score) }

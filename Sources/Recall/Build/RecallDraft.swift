@@ -45,10 +45,13 @@ struct RecallDraft {
     }
 
     private func number(_ item: EntityKeyValue, _ numbers: inout IDNumbers) throws(RecallError) -> UInt32 {
-        if let number = numbers.number(item, limit: list.limits.items) { return number }
+        let isCompared = list.kind == .vectors && list.vectors.maximumItems < list.limits.items
+        let limit = isCompared ? list.vectors.maximumItems : list.limits.items
+        if let number = numbers.number(item, limit: limit) { return number }
+        // Said before the hours of comparing all with all, not after them.
         throw RecallError(
             .tooLarge, "there are too many items",
-            detail: "list \(list.name): more than limits.items = \(list.limits.items)")
+            detail: "list \(list.name): more than \(isCompared ? "vectors.max_items" : "limits.items") = \(limit)")
     }
 
     /// Reads all events into `body`, those that count.

@@ -45,9 +45,11 @@ package enum AccessRefusal: Error, Sendable, Hashable {
     case scope(AccessScope)
     /// It is for other projects.
     case project
+    /// Its peer has brought so many wrong ones that it isn't looked at.
+    case exhausted
 
     /// Labels of the metric.
-    static let reasons = ["missing", "invalid", "expired", "scope", "project"]
+    static let reasons = ["missing", "invalid", "expired", "scope", "project", "exhausted"]
 
     /// The label of the metric.
     package var reason: String { Self.reasons[index] }
@@ -59,6 +61,7 @@ package enum AccessRefusal: Error, Sendable, Hashable {
         case .expired: 2
         case .scope: 3
         case .project: 4
+        case .exhausted: 5
         }
     }
 
@@ -66,7 +69,7 @@ package enum AccessRefusal: Error, Sendable, Hashable {
     package var isUnauthenticated: Bool {
         switch self {
         case .missing, .invalid, .expired: true
-        case .scope, .project: false
+        case .scope, .project, .exhausted: false
         }
     }
 
@@ -78,6 +81,7 @@ package enum AccessRefusal: Error, Sendable, Hashable {
         case .expired: "the token is expired"
         case .scope(let scope): "the token lacks the scope \(scope.rawValue)"
         case .project: "the token is for other projects"
+        case .exhausted: "too many wrong tokens came from there; come back later"
         }
     }
 
@@ -88,23 +92,31 @@ package enum AccessRefusal: Error, Sendable, Hashable {
 
     /// The answer on our routes or on Feast's.
     func answer(isFeast: Bool) -> ErrorAnswer {
+        if self == .exhausted {
+            return isFeast
+                ? ErrorBody.feast(FeastFault(status: 429, message: words)) : ErrorBody.problem(.rateLimited, words)
+        }
         switch (isUnauthenticated, isFeast) {
-        case (true, false): ErrorBody.problem(.unauthenticated, words)
-        case (false, false): ErrorBody.problem(.forbidden, words)
-        case (true, true): ErrorBody.feastDetail(401, feastWords)
+        case (true, false): return ErrorBody.problem(.unauthenticated, words)
+        case (false, false): return ErrorBody.problem(.forbidden, words)
+        case (true, true): return ErrorBody.feastDetail(401, feastWords)
         case (false, true):
-            ErrorBody.feast(FeastFault(status: 403, name: "FeastPermissionError", message: words))
+            return ErrorBody.feast(FeastFault(status: 403, name: "FeastPermissionError", message: words))
         }
     }
 
+    /// For `Retry-After`: a token of the peer's own quota comes back in a second.
+    var retryAfterSeconds: Int? { self == .exhausted ? 1 : nil }
+
     /// `WWW-Authenticate` (RFC 6750).
-    var challenge: StaticString {
+    var challenge: StaticString? {
         switch self {
         case .missing: "Bearer realm=\"tidemark\""
         case .invalid, .expired: "Bearer realm=\"tidemark\", error=\"invalid_token\""
         case .scope(.read): "Bearer realm=\"tidemark\", error=\"insufficient_scope\", scope=\"read\""
         case .scope(.write): "Bearer realm=\"tidemark\", error=\"insufficient_scope\", scope=\"write\""
         case .project: "Bearer realm=\"tidemark\", error=\"insufficient_scope\""
+        case .exhausted: nil
         }
     }
 }

@@ -1,5 +1,4 @@
 package import FeatureModel
-import Glibc
 import NIOCore
 
 /// Which tokens are accepted: an immutable whole, with every hash and key resolved.
@@ -21,7 +20,7 @@ package final class AccessPolicy: Sendable {
         self.jwt = jwt
         var digests: [[UInt8]] = []
         var grants: [AccessGrant] = []
-        for token in config.tokens {
+        for token in config.tokens ?? [] {
             let place = "serve.tokens, \(token.name), sha256"
             digests.append(try AdminToken.digest(of: token.sha256, place: place, resolve: resolve))
             grants.append(
@@ -33,28 +32,20 @@ package final class AccessPolicy: Sendable {
         self.grants = grants
     }
 
-    /// Whom an `Authorization` field lets in. Costs a hash or a signature; `AccessCache` remembers.
-    func grant(_ field: [UInt8], at now: NIODeadline) throws(AccessRefusal) -> AccessGrant {
+    /// Whom an `Authorization` field with a token of the config lets in; `nil` where it is none of those. Costs a hash.
+    func known(_ field: [UInt8]) throws(AccessRefusal) -> AccessGrant? {
         guard let token = Self.token(field) else { throw .invalid }
-        if let position = TokenTable.position(of: AdminToken.digest(of: token), in: digests) { return grants[position] }
-        guard let jwt else { throw .invalid }
-        return try jwt.grant(token[...], project: project, now: Self.seconds(), at: now)
+        return TokenTable.position(of: AdminToken.digest(of: token), in: digests).map { grants[$0] }
     }
 
-    /// The token of an `Authorization` field: `Bearer`, blanks, and printable ASCII without blanks.
+    /// Whom one with a signed token lets in. Costs a signature or more; `AccessCache` remembers.
+    func signed(_ field: [UInt8], at now: NIODeadline) throws(AccessRefusal) -> AccessGrant {
+        guard let jwt, let token = Self.token(field) else { throw .invalid }
+        return try jwt.grant(token[...], project: project, now: WallClock.microseconds / 1_000_000, at: now)
+    }
+
     private static func token(_ field: [UInt8]) -> [UInt8]? {
-        let scheme = field.prefix { $0 != UInt8(ascii: " ") }
-        guard field.count <= maximumBytes, scheme.map({ $0 | 0x20 }) == Array("bearer".utf8) else { return nil }
-        let token = Array(field.dropFirst(scheme.count).drop { $0 == UInt8(ascii: " ") })
-        guard !token.isEmpty, token.allSatisfy({ (0x21...0x7e).contains($0) }) else { return nil }
-        return token
-    }
-
-    /// Seconds since 1970.
-    private static func seconds() -> Int64 {
-        var time = timespec()
-        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec)
+        field.count <= maximumBytes ? AdminToken.bearer(field) : nil
     }
 }
 

@@ -1,8 +1,13 @@
 package import NIOCore
+import Resilience
 import Synchronization
 
 /// Who may ask the serving daemon for what: the policy in force, for all its listeners. Safe to use from any thread.
 package final class DataAccess: Sendable {
+    /// How many wrong tokens a peer may bring before those that nobody remembers are refused unseen.
+    static let failures = Quota(60, per: .seconds(60))
+
+    private let wrong = Mutex(RateLimiter<String>(capacity: 4_096))
     private let policy = Mutex<AccessPolicy?>(nil)
     /// 0 while everybody may do everything; grows with each policy.
     private let generation = Atomic<UInt64>(0)
@@ -21,7 +26,23 @@ package final class DataAccess: Sendable {
     }
 
     /// Whether everybody may do everything. One read.
-    var isOpen: Bool { generation.load(ordering: .acquiring) == 0 }
+    package var isOpen: Bool { generation.load(ordering: .acquiring) == 0 }
+
+    /// What a policy says to a field that nobody remembers, from a peer. Costs a hash or a signature, and is done under no lock.
+    fileprivate func ask(_ question: AccessCache.Question, _ peer: String) throws(AccessRefusal) -> AccessGrant {
+        // Hashes of tokens are quick to compare, and whoever has one isn't kept out by others' guesses.
+        if let grant = try question.policy.known(question.field) { return grant }
+        let isSpent = wrong.withLock { wrong in
+            if case .refuse = wrong.peek(peer, Self.failures, at: .now) { true } else { false }
+        }
+        guard !isSpent else { throw .exhausted }
+        do throws(AccessRefusal) {
+            return try question.policy.signed(question.field, at: question.now)
+        } catch {
+            wrong.withLock { _ = $0.take(peer, Self.failures, at: .now) }
+            throw error
+        }
+    }
 
     fileprivate var current: (policy: AccessPolicy?, generation: UInt64) {
         policy.withLock { ($0, generation.load(ordering: .relaxed)) }
@@ -54,43 +75,71 @@ package struct AccessCache {
 
     package init() {}
 
+    /// A field that is not remembered, and whom to ask about it.
+    struct Question: Sendable {
+        let field: [UInt8]
+        let policy: AccessPolicy
+        fileprivate let generation: UInt64
+        /// Where it would be remembered.
+        fileprivate let first: Int?
+        fileprivate let now: NIODeadline
+    }
+
+    enum Verdict {
+        /// Why not; `nil` for yes.
+        case known(AccessRefusal?)
+        case unknown(Question)
+    }
+
     /// Why a request with these `Authorization` fields may not have what it needs; `nil` when it may. `count` is how many
-    /// fields there are, `field` the first.
+    /// fields there are, `field` the first. `peer` names whoever asks, and is asked for only where the field isn't remembered.
     package mutating func refusal(
-        _ field: String?, count: Int, _ need: AccessNeed, _ access: DataAccess, at now: NIODeadline
+        _ field: String?, count: Int, _ need: AccessNeed, _ access: DataAccess, at now: NIODeadline,
+        peer: () -> String
     ) -> AccessRefusal? {
-        if access.isOpen { return nil }
-        if case .nothing = need { return nil }
-        if !access.isAt(generation) { follow(access) }
-        guard let policy else { return nil }
-        guard let field, count == 1 else { return count == 0 ? .missing : .invalid }
-        do throws(AccessRefusal) {
-            return try grant(field, policy, at: now).refusal(need, at: now)
-        } catch {
-            return error
+        switch look(field, count: count, need, access, at: now) {
+        case .known(let refusal): return refusal
+        case .unknown(let question):
+            do throws(AccessRefusal) {
+                let grant = try access.ask(question, peer())
+                remember(question, grant)
+                return grant.refusal(need, at: now)
+            } catch {
+                return error
+            }
         }
+    }
+
+    /// As far as it can be said by what is remembered.
+    mutating func look(
+        _ field: String?, count: Int, _ need: AccessNeed, _ access: DataAccess, at now: NIODeadline
+    ) -> Verdict {
+        if access.isOpen { return .known(nil) }
+        if case .nothing = need { return .known(nil) }
+        if !access.isAt(generation) { follow(access) }
+        guard let policy else { return .known(nil) }
+        guard let field, count == 1 else { return .known(count == 0 ? .missing : .invalid) }
+        let found: (grant: AccessGrant?, first: Int)? = unsafe field.utf8.withContiguousStorageIfAvailable { bytes in
+            unsafe find(UnsafeRawBufferPointer(bytes))
+        }
+        if let grant = found?.grant { return .known(grant.refusal(need, at: now)) }
+        return .unknown(
+            Question(field: Array(field.utf8), policy: policy, generation: generation, first: found?.first, now: now))
+    }
+
+    /// Remembers whom a field lets in, unless the policy has changed since.
+    mutating func remember(_ question: Question, _ grant: AccessGrant) {
+        guard question.generation == generation, let first = question.first, question.field.count <= Self.longest else {
+            return
+        }
+        let free = (first..<first + Self.ways).first { entries[$0] == nil }
+        victim = (victim + 1) % Self.ways
+        entries[free ?? first + victim] = Entry(field: question.field, grant: grant)
     }
 
     private mutating func follow(_ access: DataAccess) {
         (policy, generation) = access.current
         entries = Array(repeating: nil, count: policy == nil ? 0 : Self.sets * Self.ways)
-    }
-
-    private mutating func grant(
-        _ field: String, _ policy: AccessPolicy, at now: NIODeadline
-    ) throws(AccessRefusal) -> AccessGrant {
-        let found: (grant: AccessGrant?, first: Int)? = unsafe field.utf8.withContiguousStorageIfAvailable { bytes in
-            unsafe find(UnsafeRawBufferPointer(bytes))
-        }
-        if let grant = found?.grant { return grant }
-        let bytes = Array(field.utf8)
-        let grant = try policy.grant(bytes, at: now)
-        if let first = found?.first, bytes.count <= Self.longest {
-            let free = (first..<first + Self.ways).first { entries[$0] == nil }
-            victim = (victim + 1) % Self.ways
-            entries[free ?? first + victim] = Entry(field: bytes, grant: grant)
-        }
-        return grant
     }
 
     /// The grant of a field that was seen before, and the first of the places where it is or would be.
@@ -126,9 +175,23 @@ package final class SharedAccess: Sendable {
         self.access = access
     }
 
-    /// Why a call with these `authorization` values may not have what it needs; `nil` when it may.
-    package func refusal(_ fields: [String], _ need: AccessNeed, at now: NIODeadline) -> AccessRefusal? {
+    /// Why a call with these `authorization` values may not have what it needs; `nil` when it may. A signature is checked outside
+    /// of the lock, so that a wrong token holds up nobody else's call.
+    package func refusal(
+        _ fields: [String], _ need: AccessNeed, at now: NIODeadline, peer: () -> String
+    ) -> AccessRefusal? {
         if access.isOpen { return nil }
-        return cache.withLock { $0.refusal(fields.first, count: fields.count, need, access, at: now) }
+        let verdict = cache.withLock { $0.look(fields.first, count: fields.count, need, access, at: now) }
+        switch verdict {
+        case .known(let refusal): return refusal
+        case .unknown(let question):
+            do throws(AccessRefusal) {
+                let grant = try access.ask(question, peer())
+                cache.withLock { $0.remember(question, grant) }
+                return grant.refusal(need, at: now)
+            } catch {
+                return error
+            }
+        }
     }
 }

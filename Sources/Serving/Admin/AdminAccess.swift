@@ -71,7 +71,9 @@ package final class AdminAccess: Sendable {
         guard !fields.isEmpty else { return .refused }
         // Hashed before the lock, and whether or not it can be right.
         let principal =
-            fields.count == 1 ? Self.token(fields[0]).flatMap { tokens.principal(AdminToken.digest(of: $0)) } : nil
+            fields.count == 1
+            ? AdminToken.bearer(Array(fields[0].utf8), longest: AdminToken.maximumBytes)
+                .flatMap { tokens.principal(AdminToken.digest(of: $0)) } : nil
         return state.withLock { state in
             guard let principal else { return Self.fail(peer, &state, at: now) }
             let visit = Visit(peer: peer, principal: principal.name)
@@ -115,19 +117,6 @@ package final class AdminAccess: Sendable {
             state.visits = state.visits.filter { now - $0.value < visitMemory }
         }
         if state.visits[visit] != nil || state.visits.count < visitLimit { state.visits[visit] = now }
-    }
-
-    /// The token of an `Authorization` field: `Bearer`, blanks, and printable ASCII without blanks.
-    private static func token(_ field: String) -> [UInt8]? {
-        let bytes = Array(field.utf8)
-        let scheme = bytes.prefix { $0 != UInt8(ascii: " ") }
-        guard scheme.map({ $0 | 0x20 }) == Array("bearer".utf8) else { return nil }
-        let token = Array(bytes.dropFirst(scheme.count).drop { $0 == UInt8(ascii: " ") })
-        guard (1...AdminToken.maximumBytes).contains(token.count), token.allSatisfy({ (0x21...0x7e).contains($0) })
-        else {
-            return nil
-        }
-        return token
     }
 }
 

@@ -8,56 +8,6 @@ import NIOHTTP1
 import Resilience
 import Synchronization
 
-/// A change that somebody asked for: its body and where it goes.
-struct AdminChangeRequest: Sendable {
-    let context: AdminContext
-    private let members: [String: DocumentValue]
-
-    /// - Throws: 400 for a body that is no JSON object. No body is an empty one.
-    init(_ body: [UInt8], _ context: AdminContext) throws(AdminProblem) {
-        self.context = context
-        if body.allSatisfy({ [0x20, 0x09, 0x0a, 0x0d].contains($0) }) {
-            members = [:]
-        } else if case .mapping(let members) = AdminJSON.decode(body) {
-            self.members = members
-        } else {
-            throw AdminProblem(.badRequest, "Bad request", "the body must be a JSON object")
-        }
-    }
-
-    /// Refuses members that the route doesn't know, so that a misspelt condition is never passed over.
-    func allow(_ names: Set<String>) throws(AdminProblem) {
-        for name in members.keys.sorted() where !names.contains(name) {
-            let known = names.isEmpty ? "nothing" : names.sorted().joined(separator: ", ")
-            throw AdminProblem(
-                .badRequest, "Bad request", "the body has a member that this route doesn't know; it knows: \(known)")
-        }
-    }
-
-    /// A positive whole number; `nil` where there is none.
-    func number(_ name: String) throws(AdminProblem) -> Int? {
-        switch members[name] {
-        case nil, .null?: return nil
-        case .integer(let number)? where (1...1_000_000_000).contains(number): return Int(number)
-        default: throw AdminProblem(.badRequest, "Bad request", "\(name) must be a whole number from 1 on")
-        }
-    }
-
-    /// A text; `nil` where there is none.
-    func text(_ name: String) throws(AdminProblem) -> String? {
-        switch members[name] {
-        case nil, .null?: return nil
-        case .text(let text)?: return text
-        default: throw AdminProblem(.badRequest, "Bad request", "\(name) must be a text")
-        }
-    }
-
-    /// What a required member lacks.
-    func missing(_ name: String) -> AdminProblem {
-        AdminProblem(.badRequest, "Bad request", "the body must have \(name)")
-    }
-}
-
 /// What a change did.
 struct AdminChange: Sendable {
     let before: DocumentValue
@@ -79,6 +29,8 @@ final class AdminChanges: Sendable {
     private typealias Table = IdempotencyTable<Key, [UInt8], AdminAnswer>
 
     private let table = Mutex(Table())
+    /// Whether the journal's keys are in the table.
+    private let isRecovered: Atomic<Bool>
     private let audit: AuditLog
     private let journal: AnswerJournal?
     /// Microseconds since 1970.
@@ -89,20 +41,22 @@ final class AdminChanges: Sendable {
         self.audit = audit
         self.journal = journal
         self.wall = wall
+        isRecovered = Atomic(journal == nil)
     }
 
-    /// Takes the keys of the journal into memory, before the first request.
+    /// Takes the keys of the journal into memory, before the first request, or before the first change once the file can be read.
     func recover() async throws {
-        guard let journal else { return }
+        guard let journal, !isRecovered.load(ordering: .acquiring) else { return }
         let (wall, now) = (wall(), ContinuousClock.now)
         for entry in try await journal.recover(now: wall) {
             let age = Duration.microseconds(max(0, wall - entry.at))
             table.withLock {
                 $0.restore(
-                    Key(principal: entry.principal, key: entry.key), entry.fingerprint, entry.answer,
+                    Key(principal: entry.principal, key: entry.key), entry.fingerprint, entry.answer, note: entry.aim,
                     bytes: (entry.answer?.body.count ?? 0) + 512, at: now - age)
             }
         }
+        isRecovered.store(true, ordering: .releasing)
     }
 
     /// Answers a request that changes something. `action` is its name in the audit log, `parameter` that of the path's part it is
@@ -117,11 +71,13 @@ final class AdminChanges: Sendable {
         let word = fields.isEmpty && !needsKey ? " \(Self.nonce())" : try Self.key(fields)
         let key = Key(principal: principal.name, key: word)
         let body = try await AdminBody.collect(request)
-        let change = try AdminChangeRequest(body, context)
+        var change = try AdminChangeRequest(body, context)
         let target = try parameter.map { name throws(AdminProblem) in try context.name(name) } ?? ""
         try await prepareAudit(context)
+        try await recover(context)
         let fingerprint = Self.fingerprint(request, body)
-        switch table.withLock({ $0.begin(key, fingerprint, at: .now) }) {
+        let (admission, aimed) = table.withLock { ($0.begin(key, fingerprint, at: .now), $0.note(of: key)) }
+        switch admission {
         case .execute: break
         case .replay(let answer):
             var response = answer.response
@@ -136,19 +92,57 @@ final class AdminChanges: Sendable {
         case .full: throw Self.busy("too many changes are remembered; try again later", .serviceUnavailable)
         }
         try await begin(key, fingerprint, context)
-        let subject = Subject(context: context, principal: principal, action: action, target: target)
-        let (answer, isFinal) = await execute(change, subject, work)
-        table.withLock {
-            $0.finish(key, isFinal ? answer : nil, bytes: answer.body.count + 512, at: .now)
+        change.aimed = aimed
+        change.keep = { aim in
+            do {
+                try await self.journal?.aim(key.principal, key.key, aim)
+            } catch {
+                throw Self.unwritable(error, context)
+            }
+            self.table.withLock { $0.note(aim, of: key) }
         }
+        let subject = Subject(context: context, principal: principal, action: action, target: target)
+        let (answer, ending) = await execute(change, subject, work)
+        await end(key, answer, ending, context)
+        return answer.response
+    }
+
+    /// What becomes of a key.
+    private enum Ending {
+        /// The answer is kept.
+        case final
+        /// The request never got as far as a change.
+        case free
+        /// The same request may come again.
+        case open
+    }
+
+    // The file first: a request that comes in between is told to wait, and finds the same behind a restart.
+    private func end(_ key: Key, _ answer: AdminAnswer, _ ending: Ending, _ context: AdminContext) async {
         do {
-            try await journal?.finish(key.principal, key.key, isFinal ? answer : nil)
+            if ending != .open {
+                try await journal?.finish(key.principal, key.key, ending == .final ? answer : nil)
+            }
         } catch {
-            // In memory it is known; behind a restart the same request is carried out anew, which changes nothing more.
+            // In memory it is known; behind a restart the same request is carried out anew, towards the same aim.
             context.logger.error(
                 "the answer to an admin change is not in its file", metadata: ["error": "\(error)"])
         }
-        return answer.response
+        table.withLock { table in
+            switch ending {
+            case .final: table.finish(key, answer, bytes: answer.body.count + 512, at: .now)
+            case .free: table.finish(key, nil, bytes: 0, at: .now)
+            case .open: table.interrupt(key, at: .now)
+            }
+        }
+    }
+
+    private func recover(_ context: AdminContext) async throws(AdminProblem) {
+        do {
+            try await recover()
+        } catch {
+            throw Self.unwritable(error, context)
+        }
     }
 
     /// Nothing is changed under a key that can't be written down.
@@ -156,13 +150,24 @@ final class AdminChanges: Sendable {
         do {
             try await journal?.begin(key.principal, key.key, fingerprint, now: wall())
         } catch {
-            table.withLock { $0.finish(key, nil, bytes: 0, at: .now) }
-            context.logger.error(
-                "the file of idempotency keys can't be written: changes are refused", metadata: ["error": "\(error)"])
-            throw Self.busy(
-                "the file of idempotency keys can't be written, so nothing is changed; the log says why",
-                .serviceUnavailable)
+            // What an attempt before set out to do isn't forgotten.
+            table.withLock { table in
+                if table.note(of: key) == nil {
+                    table.finish(key, nil, bytes: 0, at: .now)
+                } else {
+                    table.interrupt(key, at: .now)
+                }
+            }
+            throw Self.unwritable(error, context)
         }
+    }
+
+    private static func unwritable(_ error: any Error, _ context: AdminContext) -> AdminProblem {
+        context.logger.error(
+            "the file of idempotency keys can't be written: changes are refused", metadata: ["error": "\(error)"])
+        return busy(
+            "the file of idempotency keys can't be written, so nothing is changed; the log says why",
+            .serviceUnavailable)
     }
 
     private struct Subject: Sendable {
@@ -172,10 +177,10 @@ final class AdminChanges: Sendable {
         let target: String
     }
 
-    /// Carries it out and records it. The answer is final unless the request never got as far as a change.
+    /// Carries it out and records it.
     private func execute(
         _ change: AdminChangeRequest, _ subject: Subject, _ work: Work
-    ) async -> (answer: AdminAnswer, isFinal: Bool) {
+    ) async -> (answer: AdminAnswer, ending: Ending) {
         let result: Result<AdminChange, any Error>
         do {
             result = .success(try await work(change))
@@ -186,7 +191,7 @@ final class AdminChanges: Sendable {
         case .success(let done):
             await record(subject, done.before, done.after, .done, status: 200, error: nil)
             return (
-                AdminAnswer(status: .ok, contentType: "application/json", body: AdminJSON.encode(done.answer)), true
+                AdminAnswer(status: .ok, contentType: "application/json", body: AdminJSON.encode(done.answer)), .final
             )
         case .failure(let error):
             let problem = AdminProblem(error)
@@ -196,12 +201,12 @@ final class AdminChanges: Sendable {
             let answer = AdminAnswer(
                 status: problem.status, contentType: "application/problem+json",
                 body: problem.body(requestID: subject.context.requestID), headers: problem.headers)
-            if problem.status == .badRequest { return (answer, false) }
+            if problem.status == .badRequest { return (answer, .free) }
             let outcome: AuditEntry.Outcome = problem.status.kind == .serverError ? .failed : .refused
             await record(subject, .null, .null, outcome, status: problem.status.code, error: problem.detail)
-            // Who is told to come back later may come with the same key: every change is a compare-and-swap.
+            // Who is told to come back later may come with the same key: every change says what it is, or keeps its aim.
             let isPassing = problem.headers[.retryAfter] != nil || problem.status == .gatewayTimeout
-            return (answer, !isPassing)
+            return (answer, isPassing ? .open : .final)
         }
     }
 

@@ -48,6 +48,15 @@ package enum PeerName {
         }
     }
 
+    /// The same of a peer as gRPC words it: `ipv4:ADDRESS:PORT` or `ipv6:[ADDRESS]:PORT`.
+    package static func of(remotePeer peer: String) -> String {
+        guard let scheme = peer.firstIndex(of: ":"), let port = peer.lastIndex(of: ":"), scheme < port else {
+            return "unknown"
+        }
+        let host = peer[peer.index(after: scheme)..<port].filter { $0 != "[" && $0 != "]" }
+        return of(try? SocketAddress(ipAddress: String(host), port: 0))
+    }
+
     /// The name of an IPv6 address of 16 bytes.
     package static func network(_ octets: [UInt8]) -> String {
         guard octets.count == 16 else { return "unknown" }

@@ -28,9 +28,20 @@ struct AdminModels: Sendable {
         try await change(name) { () async throws(RankerError) in try await registry.reload(name, version: version) }
     }
 
-    /// Goes back to the version before.
-    func rollback(_ name: String) async throws -> AdminChange {
-        try await change(name) { () async throws(RankerError) in try await registry.rollback(name) }
+    /// Goes back to the version before; a request that comes again goes no further back.
+    func rollback(_ request: AdminChangeRequest) async throws -> AdminChange {
+        let name = try request.context.name("name")
+        let live = registry.status(name).live?.version
+        let aim = try await request.aim {
+            do throws(RankerError) {
+                return AdminAim(before: live, after: try await registry.rollbackTarget(name))
+            } catch {
+                throw Self.problem(error, live: live)
+            }
+        }
+        return try await change(name) { () async throws(RankerError) in
+            try await registry.rollback(name, to: aim.after, from: aim.before)
+        }
     }
 
     private func change(

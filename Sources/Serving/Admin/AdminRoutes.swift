@@ -68,12 +68,11 @@ struct AdminRoutes: Sendable {
         change(operate, .post, "/versions/{view}:activate", "versions.activate", "view") { change in
             try change.allow(["version", "expect_current"])
             guard let version = try change.number("version") else { throw change.missing("version") }
-            return try await views.activate(
-                change.context.name("view"), version, expecting: change.number("expect_current"))
+            return try await views.activate(change, version, expecting: change.number("expect_current"))
         }
         change(operate, .post, "/versions/{view}:rollback", "versions.rollback", "view") { change in
             try change.allow(["expect_current"])
-            return try await views.rollback(change.context.name("view"), expecting: change.number("expect_current"))
+            return try await views.rollback(change, expecting: change.number("expect_current"))
         }
         for (word, isPaused) in [("pause", true), ("resume", false)] {
             change(operate, .post, "/sync/{view}:\(word)", "sync.\(word)", "view") { change in
@@ -122,7 +121,7 @@ struct AdminRoutes: Sendable {
         }
         change(operate, .post, "/models/{name}:rollback", "models.rollback", "name") { change in
             try change.allow([])
-            return try await models.rollback(change.context.name("name"))
+            return try await models.rollback(change)
         }
     }
 

@@ -14,6 +14,15 @@ package enum AdminToken {
         return prefix + hex((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
     }
 
+    /// The token of an `Authorization` field: `Bearer`, blanks, and printable ASCII without blanks; at most `longest`
+    /// bytes of it.
+    static func bearer(_ field: [UInt8], longest: Int = .max) -> [UInt8]? {
+        let scheme = field.prefix { $0 != UInt8(ascii: " ") }
+        guard scheme.map({ $0 | 0x20 }) == Array("bearer".utf8) else { return nil }
+        let token = Array(field.dropFirst(scheme.count).drop { $0 == UInt8(ascii: " ") })
+        return (1...longest).contains(token.count) && token.allSatisfy { (0x21...0x7e).contains($0) } ? token : nil
+    }
+
     /// The SHA-256 of a token in hex, as the config wants it.
     package static func sha256(_ token: String) -> String {
         hex(digest(of: Array(token.utf8)))

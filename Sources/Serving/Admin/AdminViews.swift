@@ -108,18 +108,44 @@ struct AdminViews: Sendable {
 
     // MARK: Changing
 
-    func activate(_ view: String, _ version: Int, expecting expected: Int?) async throws -> AdminChange {
-        try await change(view, views.activate(view, version, expecting: expected))
+    func activate(_ request: AdminChangeRequest, _ version: Int, expecting expected: Int?) async throws -> AdminChange {
+        try await flip(request, expecting: expected) { _ in version }
     }
 
-    func rollback(_ view: String, expecting expected: Int?) async throws -> AdminChange {
-        try await change(view, views.rollback(view, expecting: expected))
+    func rollback(_ request: AdminChangeRequest, expecting expected: Int?) async throws -> AdminChange {
+        try await flip(request, expecting: expected) { versions in
+            guard let previous = versions.previous else { throw OperatorError.noPrevious(view: versions.view) }
+            return previous.number
+        }
     }
 
-    private func change(_ view: String, _ flip: ViewOperator.Flip) async throws -> AdminChange {
+    /// After a flip the version before is the one to roll back to, and may be activated again. So a request that comes again
+    /// because nobody knows what became of it goes from and to where it went at first, or nowhere.
+    private func flip(
+        _ request: AdminChangeRequest, expecting expected: Int?, to choose: (ViewVersions) throws -> Int
+    ) async throws -> AdminChange {
+        let view = try request.context.name("view")
+        let aim = try await request.aim {
+            let versions = try await views.versions(of: view)
+            let current = versions.current?.number
+            if let expected, expected != current {
+                throw OperatorError.otherCurrent(view: view, expected: expected, found: current)
+            }
+            return AdminAim(before: current.map(String.init), after: String(try choose(versions)))
+        }
+        guard let after = Int(aim.after) else { throw OperatorError.noPrevious(view: view) }
+        let before = aim.before.flatMap { Int($0) }
+        if before != after, try await views.versions(of: view).current?.number == after {
+            return Self.change(view, before, after)
+        }
+        let flip = try await views.activate(view, after, expecting: before)
+        return Self.change(view, flip.before, flip.after)
+    }
+
+    private static func change(_ view: String, _ before: Int?, _ after: Int) -> AdminChange {
         AdminChange(
-            before: ["current": .number(flip.before)], after: ["current": .number(flip.after)],
-            answer: ["view": .text(view), "before": .number(flip.before), "current": .number(flip.after)])
+            before: ["current": .number(before)], after: ["current": .number(after)],
+            answer: ["view": .text(view), "before": .number(before), "current": .number(after)])
     }
 
     func setPaused(_ view: String, _ isPaused: Bool) async throws -> AdminChange {

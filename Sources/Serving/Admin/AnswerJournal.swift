@@ -5,8 +5,9 @@ import NIOPosix
 
 /// Idempotency keys and their answers in a file, so that they outlive the daemon.
 ///
-/// A key is written before its change begins and again with its answer. One that has no answer when the daemon starts was cut off
-/// in between: the same request may be carried out anew, since every change is a compare-and-swap; another one may not have its key.
+/// A key is written before its change begins, with the aim of a change that must not be made twice, and again with its answer. One
+/// that has no answer when the daemon starts was cut off in between: the same request may be carried out anew, towards the same
+/// aim; another one may not have its key.
 actor AnswerJournal {
     /// A key that was used.
     struct Entry: Sendable {
@@ -15,6 +16,8 @@ actor AnswerJournal {
         let fingerprint: [UInt8]
         /// `nil` where the daemon ended before there was one.
         let answer: AdminAnswer?
+        /// What the change set out to do, as `AdminAim` has it; `nil` for one that may be made twice.
+        let aim: [UInt8]?
         /// Microseconds since 1970.
         let at: Int64
     }
@@ -28,7 +31,7 @@ actor AnswerJournal {
         PRAGMA synchronous = FULL;
         CREATE TABLE IF NOT EXISTS answers (
             principal TEXT NOT NULL, key TEXT NOT NULL, fingerprint BLOB NOT NULL, at INTEGER NOT NULL,
-            status INTEGER, content_type TEXT, headers TEXT, body BLOB, PRIMARY KEY (principal, key)
+            status INTEGER, content_type TEXT, headers TEXT, body BLOB, aim BLOB, PRIMARY KEY (principal, key)
         ) STRICT;
         CREATE INDEX IF NOT EXISTS answers_at ON answers (at);
         """
@@ -48,21 +51,36 @@ actor AnswerJournal {
         return try await database.run { connection in
             try connection.rows(
                 """
-                SELECT principal, key, fingerprint, at, status, content_type, headers, body FROM answers
+                SELECT principal, key, fingerprint, at, status, content_type, headers, body, aim FROM answers
                 ORDER BY at, rowid
                 """
             ).compactMap(Self.entry)
         }
     }
 
-    /// A change is about to begin.
+    /// A change is about to begin. What an attempt before wrote of its aim stays.
     func begin(_ principal: String, _ key: String, _ fingerprint: [UInt8], now: Int64) async throws {
         let database = try await open()
         begun += 1
         if begun.isMultiple(of: 64) { try await trim(database, now: now) }
         try await database.run { connection in
-            try connection.statement("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, NULL, NULL, NULL, NULL)")
-                .run([.text(principal), .text(key), .blob(fingerprint), .integer(now)])
+            try connection.statement(
+                """
+                INSERT INTO answers (principal, key, fingerprint, at) VALUES (?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET
+                    aim = iif(fingerprint = excluded.fingerprint, aim, NULL), fingerprint = excluded.fingerprint,
+                    at = excluded.at, status = NULL, content_type = NULL, headers = NULL, body = NULL
+                """
+            ).run([.text(principal), .text(key), .blob(fingerprint), .integer(now)])
+        }
+    }
+
+    /// What the change sets out to do.
+    func aim(_ principal: String, _ key: String, _ aim: [UInt8]) async throws {
+        let database = try await open()
+        try await database.run { connection in
+            try connection.statement("UPDATE answers SET aim = ? WHERE principal = ? AND key = ?")
+                .run([.blob(aim), .text(principal), .text(key)])
         }
     }
 
@@ -102,6 +120,16 @@ actor AnswerJournal {
         }
         let opened = try await LocalDatabase(
             .init(path: path, busyTimeoutMilliseconds: 1_000, setup: Self.setup))
+        do {
+            try await opened.run { connection in
+                // A file of a version before has no aims.
+                let columns = try connection.rows("SELECT 1 FROM pragma_table_info('answers') WHERE name = 'aim'")
+                if columns.isEmpty { try connection.execute("ALTER TABLE answers ADD COLUMN aim BLOB") }
+            }
+        } catch {
+            await opened.close()
+            throw error
+        }
         database = opened
         return opened
     }
@@ -116,7 +144,7 @@ actor AnswerJournal {
     }
 
     private static func entry(_ row: [SQLiteValue]) -> Entry? {
-        guard row.count == 8, case .text(let principal) = row[0], case .text(let key) = row[1],
+        guard row.count == 9, case .text(let principal) = row[0], case .text(let key) = row[1],
             case .blob(let fingerprint) = row[2], case .integer(let at) = row[3]
         else { return nil }
         var answer: AdminAnswer?
@@ -127,7 +155,9 @@ actor AnswerJournal {
                 status: HTTPResponse.Status(code: Int(status)), contentType: type, body: body,
                 headers: fields(headers))
         }
-        return Entry(principal: principal, key: key, fingerprint: fingerprint, answer: answer, at: at)
+        var aim: [UInt8]?
+        if case .blob(let bytes) = row[8] { aim = bytes }
+        return Entry(principal: principal, key: key, fingerprint: fingerprint, answer: answer, aim: aim, at: at)
     }
 
     // A header's value holds no line end, so that lines are enough.

@@ -1,3 +1,15 @@
+import Glibc
+
+/// The time of day.
+package enum WallClock {
+    /// Microseconds since 1970.
+    package static var microseconds: Int64 {
+        var time = timespec()
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+    }
+}
+
 /// Time as the daemon's services see it, so that tests can hold the hands of the clock.
 package struct ServingClock: Sendable {
     /// For ages, deadlines and intervals; never goes back.

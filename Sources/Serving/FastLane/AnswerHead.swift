@@ -17,7 +17,7 @@ struct AnswerHead {
     /// At most 128 bytes.
     var requestID: String
     var closes = false
-    /// For 503.
+    /// For 503 and 429.
     var retryAfterSeconds: Int?
     /// The request's own span, where the request is traced.
     var trace: TraceContext?

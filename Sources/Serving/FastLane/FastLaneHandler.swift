@@ -14,19 +14,6 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    enum Phase {
-        /// Between two requests → collecting, routing, ending.
-        case idle
-        /// A lookup's body is coming in → working, idle, ending.
-        case collecting
-        /// A lookup is under way → idle, ending.
-        case working
-        /// The router has a request → idle when both sides ended, ending.
-        case routing(requestEnded: Bool, answerEnded: Bool)
-        /// The last answer is written or nothing more will be: what still comes in is dropped.
-        case ending
-    }
-
     let room: LoopRoom
     private(set) var phase = Phase.idle
     /// When the phase began.
@@ -71,6 +58,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         room.remove(self)
+        enter(.ending)
         call.abandon()
         self.context = nil
         encoder = nil
@@ -120,7 +108,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let arrivedAt = start.firstByteAt ?? arrival ?? now
         start.firstByteAt = nil
         start.bytes = 0
-        let fields = HeadFields(head.headers, needsHost: head.version == .http1_1)
+        let fields = HeadFields(head.headers, isOld: head.version != .http1_1)
         contentLength = fields.contentLength
         requestID = fields.requestID ?? room.ids.next()
         isKeptAlive = head.isKeepAlive
@@ -129,9 +117,12 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
         label = route?.label ?? RouteLabel(path: head.uri)
         marks.arrive(fields.trace, at: arrivedAt)
-        if let refusal = room.refusal(fields, label.need, at: now) {
+        let refusal = room.refusal(fields, label.need, at: now) { PeerName.of(context.channel.remoteAddress) }
+        if let refusal {
             room.serving.metrics.refused(refusal)
-            return refuse(refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge)
+            return refuse(
+                refusal.answer(isFeast: label.isFeast), challenge: refusal.challenge,
+                retryAfterSeconds: refusal.retryAfterSeconds)
         }
         // Who may not ask may not make us record, either.
         marks.begin(label, head, fields, requestID: requestID, room)
@@ -230,17 +221,17 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         refuse(label.isFeast ? ErrorBody.feast(problem, words) : ErrorBody.problem(problem, words))
     }
 
-    private func refuse(_ error: ErrorAnswer, challenge: StaticString? = nil) {
+    private func refuse(_ error: ErrorAnswer, challenge: StaticString? = nil, retryAfterSeconds: Int? = nil) {
         var buffer = room.takeBuffer()
         AnswerHead.begin(&buffer)
         buffer.writeImmutableBuffer(error.body)
         let head = AnswerHead(
             status: error.status, kind: error.contentType == ErrorBody.problemType ? .problem : .json,
-            requestID: requestID, closes: true, trace: marks.trace?.context, challenge: challenge)
+            requestID: requestID, closes: true, retryAfterSeconds: retryAfterSeconds, trace: marks.trace?.context,
+            challenge: challenge)
         head.finish(&buffer, date: room.date)
         room.serving.metrics.answered(label, error.status)
         marks.end(status: error.status)
-        if case .routing = phase { room.serving.metrics.inFlight.add(-1) }
         enter(.ending)
         call.abandon()
         waiting.removeAll()
@@ -279,7 +270,6 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func finishRouted(
         _ data: NIOAny, requestEnded: Bool, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext
     ) {
-        room.serving.metrics.inFlight.add(-1)
         marks.routed(label, requestID: requestID, room)
         guard isKeptAlive else {
             enter(.ending)
@@ -318,7 +308,12 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func enter(_ phase: Phase, at now: NIODeadline = .now()) {
-        if case .ending = self.phase { return }
+        switch (self.phase, phase) {
+        case (.ending, _): return
+        case (.routing(_, answerEnded: false), .routing(_, answerEnded: false)): break
+        case (.routing(_, answerEnded: false), _): room.serving.metrics.inFlight.add(-1)
+        default: break
+        }
         self.phase = phase
         since = now
         if case .idle = phase { start.awaitsHead = true } else { start.awaitsHead = false }
@@ -436,16 +431,20 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// What came is not HTTP, or the socket failed.
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
         guard let error = error as? HTTPParserError else { return end(context) }
-        if case .idle = phase {
-            label = .other
-            requestID = room.ids.next()
-            marks.arrive(nil, at: .now())
-        }
+        forgetLast()
         switch error {
         case .headerOverflow: refuse(.headersTooLarge, "the headers are over the limit")
         case .closedConnection, .invalidEOFState: end(context)
         default: refuse(.malformed, "the request is not HTTP/1.1")
         }
+    }
+
+    /// Between two requests: what is refused now is not the one before.
+    private func forgetLast() {
+        guard case .idle = phase else { return }
+        label = .other
+        requestID = room.ids.next()
+        marks.arrive(nil, at: .now())
     }
 
     /// Closes at once; what is under way is given up.
@@ -454,7 +453,6 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func end(_ context: ChannelHandlerContext) {
-        if case .routing(_, answerEnded: false) = phase { room.serving.metrics.inFlight.add(-1) }
         enter(.ending)
         call.abandon()
         waiting.removeAll()
@@ -477,8 +475,12 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         switch phase {
         case .idle:
             if let first = start.firstByteAt {
-                if now - first > settings.requestTimeout { refuse(.tooSlow, "the head took too long") }
-                if start.bytes > settings.headerBytes * 2 { refuse(.headersTooLarge, "the headers are over the limit") }
+                let (isSlow, isLarge) =
+                    (now - first > settings.requestTimeout, start.bytes > settings.headerBytes * 2)
+                guard isSlow || isLarge else { return }
+                forgetLast()
+                if isSlow { return refuse(.tooSlow, "the head took too long") }
+                refuse(.headersTooLarge, "the headers are over the limit")
             } else if now - since > settings.idleTimeout {
                 end()
             }
@@ -490,9 +492,4 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .working, .routing: break
         }
     }
-}
-
-extension Problem {
-    static let malformed = Problem(status: 400, type: "malformed-request", title: "The request is malformed")
-    static let tooSlow = Problem(status: 408, type: "request-timeout", title: "The request took too long")
 }

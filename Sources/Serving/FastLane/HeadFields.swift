@@ -26,7 +26,8 @@ package struct HeadFields {
             case .timeout: "X-Request-Timeout-Ms is a whole number from 1 to 600000"
             case .expectation: "only 100-continue can be expected"
             case .encoding: "a body is taken without Content-Encoding only"
-            case .transferEncoding: "chunked is the only Transfer-Encoding that is taken, and without a Content-Length"
+            case .transferEncoding:
+                "chunked is the only Transfer-Encoding that is taken, in HTTP/1.1 and without a Content-Length"
             case .host: "a request of HTTP/1.1 has one Host, and it is a host"
             }
         }
@@ -50,8 +51,9 @@ package struct HeadFields {
     private(set) var authorizations = 0
     private var hasTrace = false
 
-    /// Reads them. HTTP/1.1 wants a `Host` (RFC 9112, 3.2), older versions don't.
-    package init(_ headers: HTTPHeaders, needsHost: Bool = true) {
+    /// Reads them. HTTP/1.1 wants a `Host` (RFC 9112, 3.2); older versions don't, and know no `Transfer-Encoding`, so that one is
+    /// a sign of somebody on the way who will find another end of the request (6.1).
+    package init(_ headers: HTTPHeaders, isOld: Bool = false) {
         var hosts = 0
         var isCoded = false
         for (name, value) in headers {
@@ -85,8 +87,8 @@ package struct HeadFields {
             }
         }
         // Whoever stands before this daemon may have gone by the one where it goes by the other (RFC 9112, 6.1).
-        if isCoded, contentLength != nil { fault = .transferEncoding }
-        if hosts > 1 || (hosts == 0 && needsHost) { fault = .host }
+        if isCoded, contentLength != nil || isOld { fault = .transferEncoding }
+        if hosts > 1 || (hosts == 0 && !isOld) { fault = .host }
     }
 
     /// Whether a value can name a host and a port; nothing here goes by which. Empty is allowed.

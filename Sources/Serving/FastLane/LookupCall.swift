@@ -1,5 +1,4 @@
 import FeatureModel
-import Glibc
 import NIOCore
 import OnlineStore
 import RedisClient
@@ -193,9 +192,16 @@ final class LookupCall: RedisLaneReceiver {
             rows.failRest(question.cached.plan, question.keys, reason: error.shortWords)
         } else {
             room.storeAnsweredAt = .now()
-            room.serving.gate.finished(permit, .success)
+            room.serving.gate.finished(permit, answeredOutcome)
         }
         finish()
+    }
+
+    /// What it says of the store that it answered.
+    private var answeredOutcome: Breaker.Outcome {
+        guard let slow = room.settings.slowCall else { return .success }
+        let now = NIODeadline.now()
+        return now - askedAt > slow && !room.isBehind(at: now) ? .slow : .success
     }
 
     private func outcome(of error: RedisError) -> Breaker.Outcome {
@@ -236,7 +242,7 @@ final class LookupCall: RedisLaneReceiver {
         let isFailed = !rows.failures(in: question.cached.plan).isEmpty
         handler.marks.trace?.leave(failing: isFailed ? "unavailable" : nil)
         if isFailed { room.serving.metrics.storeFailed(.unavailable) }
-        room.serving.gate.finished(permit, isFailed ? .failure : .success)
+        room.serving.gate.finished(permit, isFailed ? .failure : answeredOutcome)
         finish()
     }
 
@@ -313,7 +319,7 @@ final class LookupCall: RedisLaneReceiver {
     }
 
     private func encode(_ question: Question, into buffer: inout ByteBuffer) throws(LookupError) -> LookupCounts {
-        let now = Self.microseconds()
+        let now = WallClock.microseconds
         switch route {
         case .lookup:
             return try LookupEncoder.lookup(
@@ -387,13 +393,6 @@ final class LookupCall: RedisLaneReceiver {
         case .degraded: now >= deadline - room.settings.reserve ? .late : .ignored
         case .invalid, .refused, .abandoned: .ignored
         }
-    }
-
-    /// Microseconds since 1970.
-    private static func microseconds() -> Int64 {
-        var time = timespec()
-        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 }
 

@@ -123,9 +123,11 @@ final class LoopRoom {
     // MARK: Access
 
     /// Why a request may not have what it needs; `nil` when it may.
-    func refusal(_ fields: HeadFields, _ need: AccessNeed, at now: NIODeadline) -> AccessRefusal? {
+    func refusal(
+        _ fields: HeadFields, _ need: AccessNeed, at now: NIODeadline, peer: () -> String
+    ) -> AccessRefusal? {
         known.refusal(
-            fields.authorization, count: fields.authorizations, need, serving.access, at: now)
+            fields.authorization, count: fields.authorizations, need, serving.access, at: now, peer: peer)
     }
 
     // MARK: Connections
@@ -177,6 +179,8 @@ final class LoopRoom {
 struct LoopSettings {
     let timeout: TimeAmount
     let maximumTimeout: TimeAmount
+    /// A call of the store that takes longer is slow; `nil` where none is.
+    let slowCall: TimeAmount?
     let reserve: TimeAmount
     let headerBytes: Int
     let bodyBytes: Int
@@ -199,6 +203,7 @@ struct LoopSettings {
     init(_ settings: ServerSettings) {
         timeout = TimeAmount(settings.timeout)
         maximumTimeout = TimeAmount(settings.maximumTimeout)
+        slowCall = settings.slowCall.map { TimeAmount($0) }
         reserve = TimeAmount(settings.reserve)
         headerBytes = settings.headerBytes
         bodyBytes = settings.bodyBytes

@@ -37,11 +37,11 @@ package enum RecommendParser {
 }
 
 /// Reads the values of a body's fields, which are JSON already.
-private struct RecommendFields {
+struct RecommendFields {
     let body: ByteBuffer
     let limits: WireLimits
 
-    private func cursor(_ range: Range<Int>) -> JSONCursor {
+    func cursor(_ range: Range<Int>) -> JSONCursor {
         JSONCursor(at: range.lowerBound, maximumDepth: JSONCursor.deepest)
     }
 
@@ -70,7 +70,9 @@ private struct RecommendFields {
         return Int(clamping: number)
     }
 
-    func entity(_ range: Range<Int>) throws(WireError) -> [String: EntityKeyValue] {
+    func entity(
+        _ range: Range<Int>, in place: [WireError.Step] = []
+    ) throws(WireError) -> [String: EntityKeyValue] {
         let bytes = body.readableBytesSpan
         var entity: [String: EntityKeyValue] = [:]
         var cursor = cursor(range)
@@ -78,9 +80,9 @@ private struct RecommendFields {
         while goesOn {
             let name = try cursor.name(bytes).string(bytes)
             guard entity.count < 16 else {
-                throw WireError(.limitExceeded, "an entity has at most 16 keys", path: [.field("entity")])
+                throw WireError(.limitExceeded, "an entity has at most 16 keys", path: place + [.field("entity")])
             }
-            entity[name] = try key(&cursor, [.field("entity"), .field(name)])
+            entity[name] = try key(&cursor, place + [.field("entity"), .field(name)])
             goesOn = try cursor.hasMore(bytes, in: .object)
         }
         return entity
@@ -103,7 +105,7 @@ private struct RecommendFields {
         return items
     }
 
-    private func key(_ cursor: inout JSONCursor, _ path: [WireError.Step]) throws(WireError) -> EntityKeyValue {
+    func key(_ cursor: inout JSONCursor, _ path: [WireError.Step]) throws(WireError) -> EntityKeyValue {
         let bytes = body.readableBytesSpan
         let kind = cursor.kind(bytes)
         let start = cursor.index

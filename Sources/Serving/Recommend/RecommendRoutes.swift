@@ -48,9 +48,8 @@ package struct RecommendRoutes: Sendable {
     private func answer(_ request: Request, _ start: ContinuousClock.Instant) async throws -> (Response, Bool) {
         let settings = serving.liveSettings
         let limits = WireLimits(settings)
-        let header = HTTPField.Name(RequestHeaders.timeout).flatMap { request.headers[$0] }
-        let asked = try RequestHeaders.timeoutMilliseconds(header).map { Duration.milliseconds($0) }
-        var wanted = try RecommendParser.parse(try await Self.body(request, limits), limits: limits)
+        let asked = try RequestHeaders.timeout(request)
+        var wanted = try RecommendParser.parse(try await request.body(within: limits), limits: limits)
         wanted.requestID = HTTPField.Name(RequestHeaders.requestID).flatMap { request.headers[$0] } ?? ""
         let time = asked ?? recommender.timeout(of: wanted.pipeline) ?? settings.timeout
         wanted.span = span(request)
@@ -81,17 +80,6 @@ package struct RecommendRoutes: Sendable {
         guard let parent = header.flatMap({ TraceContext(traceparent: $0) }) else { return nil }
         return spans.begin(
             SpanName.recommend, .internal, parent: parent, isRoot: false, at: MonotonicTime.now())
-    }
-
-    private static func body(_ request: Request, _ limits: WireLimits) async throws -> ByteBuffer {
-        var body = ByteBuffer()
-        for try await part in request.body {
-            guard body.readableBytes + part.readableBytes <= limits.bodyBytes else {
-                throw RequestFields.tooLarge(limits)
-            }
-            body.writeImmutableBuffer(part)
-        }
-        return body
     }
 
     private static func response(_ error: RecommendError) -> Response {

@@ -158,8 +158,10 @@ package actor ConfigReloader: Service {
         guard number > taken else { return .unchanged }
         switch result {
         case .success(let text):
+            let wasInForce = text == self.text
             let finding = await find(text, trusting: trusting)
-            guard number > taken else { return .unchanged }
+            // Another look may have put a text in force meanwhile: this one, or one beside which what was found doesn't belong.
+            guard number > taken, wasInForce == (text == self.text) else { return .unchanged }
             // A look that only remembers a text takes nothing away from one that prepares it.
             if case .nothing(let outcome) = finding { return outcome }
             taken = number

@@ -69,14 +69,25 @@ package final class ListenerSecurity: Sendable {
             do {
                 contexts[spoken] = try NIOSSLContext(configuration: configuration)
             } catch {
-                throw TLSProblem(
-                    material.key, "it is not the key of the certificate in \(material.certificate.name)")
+                throw problem(material, key)
             }
         }
         return State(
             material: material, contexts: contexts,
             certificate: CertificateDates(
                 notBefore: Int64(chain[0].notValidBefore), notAfter: Int64(chain[0].notValidAfter)))
+    }
+
+    /// Why certificate, key and client authorities don't go together: without the authorities it is the key's fault.
+    private static func problem(_ material: TLSMaterial, _ key: NIOSSLPrivateKey) -> TLSProblem {
+        if let clientCA = material.clientCA, let chain = try? certificates(material.certificate) {
+            let plain = TLSConfiguration.makeServerConfiguration(
+                certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+            if (try? NIOSSLContext(configuration: plain)) != nil {
+                return TLSProblem(clientCA, "its certificates can't be used as authorities")
+            }
+        }
+        return TLSProblem(material.key, "it is not the key of the certificate in \(material.certificate.name)")
     }
 
     /// At least one.

@@ -7,7 +7,7 @@ package enum OpenAPI {
         """
 
     private static let paths = [
-        lookup, feastLookup, recommend,
+        lookup, feastLookup, recommend, events,
         post(
             "/push", "push",
             "Feast's push: rows of a push source, which win where they are newer. Wants the scope write.",
@@ -54,11 +54,27 @@ package enum OpenAPI {
         """
 
     private static let recommend = """
-        "/v1/recommend":{"post":{"operationId":"recommend","summary":"Items for a user, from a pipeline of the config.",\
+        "/v1/recommend":{"post":{"operationId":"recommend","summary":"Items for a user, from a pipeline of the config. Wants the scope \
+        read.","security":[{"bearer":[]},{}],\
         "parameters":[\(headers)],"requestBody":{"required":true,"content":{"application/json":{"schema":\
         {"$ref":"#/components/schemas/RecommendRequest"}}}},"responses":{"200":{"description":"Items, best first, and the \
         rung of the ladder that they came from; `degraded` names what did not do its part.","content":{"application/json":\
         {"schema":{"$ref":"#/components/schemas/RecommendAnswer"}}}},\(problems)}}}
+        """
+
+    private static let events = """
+        "/v1/events":{"post":{"operationId":"events","summary":"Views, carts and orders: one, a list, or CloudEvents. Wants the \
+        scope write.","description":"Each id counts once among the newest that this daemon remembers. A CloudEvent has \
+        entity, item and what else there is in its data; its type ends in view, cart or order. In binary mode its attributes are \
+        headers (ce-id, ce-source, ce-specversion, ce-type) and the body is its data.","security":[{"bearer":[]},{}],\
+        "parameters":[{"name":"X-Request-Id","in":"header","required":false,"schema":{"type":"string","maxLength":128}}],\
+        "requestBody":{"required":true,"content":{"application/json":{"schema":{"oneOf":[{"$ref":"#/components/schemas/Event"},\
+        {"type":"array","items":{"$ref":"#/components/schemas/Event"}}]}},"application/cloudevents+json":{"schema":\
+        {"$ref":"#/components/schemas/CloudEvent"}},"application/cloudevents-batch+json":{"schema":{"type":"array","items":\
+        {"$ref":"#/components/schemas/CloudEvent"}}}}},"responses":{"202":{"description":"They are on their way to where they are \
+        stored.","content":{"application/json":{"schema":{"type":"object","required":["accepted","duplicates"],"properties":\
+        {"accepted":{"type":"integer"},"duplicates":{"type":"integer"}}}}}},"501":{"$ref":"#/components/responses/Problem"},\
+        \(problems)}}}
         """
 
     private static let feastLookup = """
@@ -122,6 +138,18 @@ package enum OpenAPI {
         "source":{"type":"string"}}}},"rung":{"enum":["ranking","recall","last_good","popularity"]},\
         "model":{"type":["string","null"]},"version":{"type":["string","null"]},"degraded":{"type":"object",\
         "additionalProperties":{"type":"string"}},"request_id":{"type":"string"},"explain":{"type":"object"}}},\
+        "EventData":{"type":"object","required":["entity","item"],"properties":{"entity":{"type":"object","minProperties":1,\
+        "additionalProperties":{"$ref":"#/components/schemas/Key"}},"item":{"$ref":"#/components/schemas/Key"},\
+        "quantity":{"type":["integer","null"],"minimum":1},"price":{"type":["number","null"],"minimum":0},"request_id":\
+        {"type":["string","null"],"description":"Of the recommendation that it comes from."},"position":{"type":["integer",\
+        "null"],"minimum":1},"properties":{"type":["object","null"]}}},\
+        "Event":{"allOf":[{"$ref":"#/components/schemas/EventData"},{"type":"object","required":["id","type"],"properties":\
+        {"id":{"type":"string","minLength":1,"maxLength":512},"type":{"enum":["view","cart","order"]},"time":{"type":["string",\
+        "null"],"format":"date-time"},"source":{"type":["string","null"],"minLength":1,"maxLength":512}}}]},\
+        "CloudEvent":{"type":"object","required":["id","source","specversion","type","data"],"properties":{"id":{"type":"string",\
+        "minLength":1,"maxLength":512},"source":{"type":"string","minLength":1,"maxLength":512},"specversion":{"const":"1.0"},\
+        "type":{"type":"string","pattern":"(^|\\\\.)(view|cart|order)$"},"time":{"type":["string","null"],"format":"date-time"},\
+        "datacontenttype":{"type":["string","null"]},"data":{"$ref":"#/components/schemas/EventData"}}},\
         "FeastRequest":{"type":"object","required":["entities"],"properties":{"entities":{"type":"object",\
         "additionalProperties":{"type":"array"}},"features":{"type":"array","items":{"type":"string"}},\
         "feature_service":{"type":["string","null"]},"full_feature_names":{"type":"boolean"},\

@@ -64,6 +64,19 @@ package struct RouteTable: HTTPResponder {
     }
 }
 
+extension RequestHeaders {
+    /// The time that a request of the router brings; `nil` where it brings none. Of several the smallest counts.
+    static func timeout(_ request: Request) throws(WireError) -> Duration? {
+        guard let name = HTTPField.Name(timeout) else { return nil }
+        var smallest: Int64?
+        for value in request.headers[values: name] {
+            guard let milliseconds = try timeoutMilliseconds(value) else { continue }
+            smallest = min(smallest ?? .max, milliseconds)
+        }
+        return smallest.map { .milliseconds($0) }
+    }
+}
+
 extension ErrorAnswer {
     /// The answer as the router gives it.
     package func response(_ headers: HTTPFields = [:]) -> Response {

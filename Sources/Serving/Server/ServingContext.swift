@@ -1,5 +1,5 @@
 package import Logging
-import NIOCore
+package import NIOCore
 package import OnlineStore
 package import RedisClient
 import Resilience
@@ -33,7 +33,7 @@ package final class ServingContext: Sendable {
     private let liveGeneration = Atomic<UInt64>(0)
     private let draining = Atomic(false)
     private let overdue = Atomic(false)
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let listeners = Mutex<[ObjectIdentifier: any Channel]>([:])
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
     private let turn = Atomic<Int>(0)
 
@@ -99,13 +99,20 @@ package final class ServingContext: Sendable {
         metrics.ready.set(false)
     }
 
-    /// Where connections come from; `nil` when there is no such place any more.
-    func listens(on channel: (any Channel)?) { listener.withLock { $0 = channel } }
+    /// Connections come from there, too, until it is closed.
+    package func listens(on channel: any Channel) {
+        let id = ObjectIdentifier(channel)
+        listeners.withLock { $0[id] = channel }
+        channel.closeFuture.whenComplete { _ in self.listeners.withLock { $0[id] = nil } }
+    }
 
     /// Lets no new connection begin, and gives those that did the time to be accepted.
-    func closeDoor() async {
-        guard let listener = listener.withLock({ $0 }), await ListenerFilter.close(listener) else { return }
-        try? await Task.sleep(for: Self.acceptTime)
+    package func closeDoor() async {
+        var isClosed = false
+        for listener in listeners.withLock({ Array($0.values) }) {
+            if await ListenerFilter.close(listener) { isClosed = true }
+        }
+        if isClosed { try? await Task.sleep(for: Self.acceptTime) }
     }
 
     /// How long connections that clients hold for open may need until they are accepted, and an idle connection is kept for a

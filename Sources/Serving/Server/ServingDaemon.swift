@@ -40,7 +40,6 @@ package struct ServingDaemon: Service {
         } catch {
             outcome = .failure(error)
         }
-        serving.listens(on: nil)
         await serving.closeRooms()
         try await group.shutdownGracefully()
         try outcome.get()

@@ -4,14 +4,15 @@ package import Telemetry
 
 /// The route label of an HTTP request.
 enum RouteLabel: Int, CaseIterable {
-    case lookup, feastLookup, recommend, push, write, materialize, materializeIncremental, health, metrics, openAPI,
-        other
+    case lookup, feastLookup, recommend, events, push, write, materialize, materializeIncremental, health, metrics,
+        openAPI, other
 
     init(path: String) {
         switch path.prefix(while: { $0 != "?" }) {
         case "/v1/lookup": self = .lookup
         case "/get-online-features": self = .feastLookup
         case "/v1/recommend": self = .recommend
+        case "/v1/events": self = .events
         case "/push": self = .push
         case "/write-to-online-store": self = .write
         case "/materialize": self = .materialize
@@ -27,7 +28,7 @@ enum RouteLabel: Int, CaseIterable {
     var beginsTraces: Bool {
         switch self {
         case .health, .metrics, .openAPI, .other: false
-        case .lookup, .feastLookup, .recommend, .push, .write, .materialize, .materializeIncremental: true
+        case .lookup, .feastLookup, .recommend, .events, .push, .write, .materialize, .materializeIncremental: true
         }
     }
 
@@ -35,7 +36,7 @@ enum RouteLabel: Int, CaseIterable {
     var need: AccessNeed {
         switch self {
         case .lookup, .feastLookup, .recommend: .read
-        case .push, .write, .materialize, .materializeIncremental: .write
+        case .events, .push, .write, .materialize, .materializeIncremental: .write
         case .health, .metrics, .openAPI: .nothing
         // The router may understand a path that isn't understood here.
         case .other: .everything
@@ -46,7 +47,7 @@ enum RouteLabel: Int, CaseIterable {
     var isFeast: Bool {
         switch self {
         case .feastLookup, .push, .write, .materialize, .materializeIncremental: true
-        case .lookup, .recommend, .health, .metrics, .openAPI, .other: false
+        case .lookup, .recommend, .events, .health, .metrics, .openAPI, .other: false
         }
     }
 
@@ -55,6 +56,7 @@ enum RouteLabel: Int, CaseIterable {
         case .lookup: "/v1/lookup"
         case .feastLookup: "/get-online-features"
         case .recommend: "/v1/recommend"
+        case .events: "/v1/events"
         case .push: "/push"
         case .write: "/write-to-online-store"
         case .materialize: "/materialize"

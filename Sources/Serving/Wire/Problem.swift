@@ -13,6 +13,9 @@ package struct Problem: Sendable, Hashable {
     package static let invalidJSON = Problem(status: 400, type: "invalid-json", title: "The body is not JSON")
     package static let invalidRequest = Problem(status: 400, type: "invalid-request", title: "The request does not fit")
     package static let invalidTimeout = Problem(status: 400, type: "invalid-timeout", title: "The timeout is wrong")
+    package static let malformed = Problem(
+        status: 400, type: "malformed-request", title: "The request is malformed")
+    package static let tooSlow = Problem(status: 408, type: "request-timeout", title: "The request took too long")
     package static let unauthenticated = Problem(status: 401, type: "unauthenticated", title: "A token is needed")
     package static let forbidden = Problem(status: 403, type: "forbidden", title: "The token does not allow this")
     package static let notFound = Problem(status: 404, type: "not-found", title: "There is no such thing")

@@ -10,7 +10,7 @@ package enum RequestHeaders {
     package static let tracestate = "tracestate"
 
     /// Milliseconds that a caller allows: a decimal number, `1...600000`, without sign or blanks. `nil` where there is no
-    /// header; `invalidTimeout` for anything else. Of two headers, joined by a comma, none counts.
+    /// header; `invalidTimeout` for anything else. Of several headers the smallest number counts.
     package static func timeoutMilliseconds(_ value: String?) throws(WireError) -> Int64? {
         guard let value else { return nil }
         var number: Int64 = 0

@@ -1,5 +1,4 @@
 import FeatureModel
-import Glibc
 import HTTPTypes
 import Hummingbird
 package import NIOCore
@@ -19,19 +18,15 @@ package struct WriteRoutes: Sendable {
 
     private let writer: FeatureWriter
     private let project: String
-    private let limits: WireLimits
-    private let timeout: Duration
-    private let maximumTimeout: Duration
+    private let settings: @Sendable () -> ServerSettings
 
-    /// `timeout` holds where a caller names none, `maximumTimeout` whatever it names.
-    package init(
-        _ writer: FeatureWriter, project: String, limits: WireLimits, timeout: Duration, maximumTimeout: Duration
-    ) {
+    private var limits: WireLimits { WireLimits(settings()) }
+
+    /// `settings` gives those in force.
+    package init(_ writer: FeatureWriter, project: String, settings: @escaping @Sendable () -> ServerSettings) {
         self.writer = writer
         self.project = project
-        self.limits = limits
-        self.timeout = timeout
-        self.maximumTimeout = maximumTimeout
+        self.settings = settings
     }
 
     /// The routes for the router. `observe` is told what each write did.
@@ -63,21 +58,13 @@ package struct WriteRoutes: Sendable {
         _ answer: (ByteBuffer, ContinuousClock.Instant) async -> Answer
     ) async throws -> Response {
         let start = ContinuousClock.now
-        let header = HTTPField.Name(RequestHeaders.timeout).flatMap { request.headers[$0] }
+        let settings = settings()
+        let limits = WireLimits(settings)
         let answered: Answer
         do {
-            let asked = try RequestHeaders.timeoutMilliseconds(header).map { Duration.milliseconds($0) }
-            if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limits.bodyBytes {
-                throw RequestFields.tooLarge(limits)
-            }
-            var body = ByteBuffer()
-            for try await part in request.body {
-                guard body.readableBytes + part.readableBytes <= limits.bodyBytes else {
-                    throw RequestFields.tooLarge(limits)
-                }
-                body.writeImmutableBuffer(part)
-            }
-            answered = await answer(body, start + min(asked ?? timeout, maximumTimeout))
+            let asked = try RequestHeaders.timeout(request)
+            let body = try await request.body(within: limits)
+            answered = await answer(body, start + Self.budget(asked, settings))
         } catch let error as WireError {
             answered = Self.answer(ErrorBody.feast(error, request: ByteBuffer()))
         }
@@ -87,6 +74,11 @@ package struct WriteRoutes: Sendable {
         if let seconds = answered.retryAfterSeconds { headers[.retryAfter] = "\(seconds)" }
         return Response(
             status: .init(code: answered.status), headers: headers, body: ResponseBody(byteBuffer: answered.body))
+    }
+
+    /// A write reads what it replaces, and its caller waits for more than a lookup's does.
+    private static func budget(_ asked: Duration?, _ settings: ServerSettings) -> Duration {
+        min(asked ?? max(settings.timeout, .seconds(2)), max(settings.maximumTimeout, .seconds(2)))
     }
 
     // MARK: Routes
@@ -136,7 +128,7 @@ package struct WriteRoutes: Sendable {
         do throws(WireError) {
             let named = try WriteParser.views(body, limits: limits)
             do throws(WriteFault) {
-                let views = try await writer.requestRuns(of: named, now: Self.wallMicroseconds())
+                let views = try await writer.requestRuns(of: named, now: WallClock.microseconds)
                 var output = JSONBytes()
                 output.raw("{\"status\":\"accepted\",\"feature_views\":[")
                 output.list(views) { $0.string($1) }
@@ -160,7 +152,7 @@ package struct WriteRoutes: Sendable {
     ) async -> Answer {
         do throws(WriteFault) {
             let counts = try await writer.write(
-                request, of: body, limits: limits, now: Self.wallMicroseconds(), deadline: deadline)
+                request, of: body, limits: limits, now: WallClock.microseconds, deadline: deadline)
             return Answer(status: 200, body: ByteBuffer(string: success), counts: counts)
         } catch {
             return answer(error, body, unknown)
@@ -204,11 +196,5 @@ package struct WriteRoutes: Sendable {
         case .tooLarge: failure(.limitExceeded, "\(error.message)")
         default: failure(.unavailable, "\(error.message)", retryAfter: 1)
         }
-    }
-
-    private static func wallMicroseconds() -> Int64 {
-        var time = timespec()
-        _ = unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 }

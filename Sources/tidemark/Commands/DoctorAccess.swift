@@ -60,12 +60,17 @@ enum DoctorAccess {
         do {
             var verifier: JWTVerifier?
             if let jwt = access.jwt { verifier = try await JWTVerifier(jwt, text: texts.file(jwt.keys)) }
-            _ = try AccessPolicy(access, project: config.project, jwt: verifier, resolve: texts.secret)
+            _ = try AccessPolicy(access, project: config.servedProject, jwt: verifier, resolve: texts.secret)
         } catch {
             return Finding(place: "serve", check: "tokens", grade: "bad", text: "\(error)")
         }
         let jwt = access.jwt.map { ", and those that \($0.issuer) signs" } ?? ""
-        return Finding(
-            place: "serve", check: "tokens", grade: "good", text: "\(access.tokens.count) tokens are accepted\(jwt)")
+        let count = access.tokens?.count ?? 0
+        guard count > 0 || access.jwt != nil else {
+            return Finding(
+                place: "serve", check: "tokens", grade: "warning",
+                text: "serve.tokens is empty: nobody may ask for anything; `tidemark admin token` makes one")
+        }
+        return Finding(place: "serve", check: "tokens", grade: "good", text: "\(count) tokens are accepted\(jwt)")
     }
 }

@@ -39,9 +39,9 @@ struct ServeCommand: AsyncParsableCommand {
             (`tidemark admin token` makes a token). Health, metrics and /openapi.json are open.
 
             A changed config file, and changed files of certificates, keys and tokens, take force within seconds, or at once on SIGHUP: \
-            limits, deadlines, breaker, log level, share of traces, tokens, certificates and \
-            pipelines, without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
-            connections, the store, recall, models and the collector of traces count from the next start.
+            limits, deadlines, breaker, pipelines, recall lists, log level, share of traces, tokens and certificates, \
+            without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
+            connections, the store, models and the collector of traces count from the next start.
 
             With telemetry.traces.endpoint, or OpenTelemetry's OTEL_EXPORTER_OTLP_ENDPOINT, traces go to a collector (OTLP over \
             HTTP, JSON). A caller's traceparent is followed; of other requests telemetry.traces.sample_ratio are recorded.
@@ -103,17 +103,21 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
-            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store, lane: lane,
+            gate: StoreGate(Breaker.Configuration(project.config.serve.breaker, longestCall: project.settings.timeout)),
+            catalog: watcher, store: store, lane: lane,
             security: access.serve, access: access.data, tracer: traces.tracer, logger: logger)
         let models = ModelHome(
             project.config, configPath: project.configPath, catalogs: watcher, registry: project.registry,
             logger: logger)
         let home: RecommendHome
+        let events: EventHome
         do {
+            events = try EventHome(
+                project.config, configPath: project.configPath, registry: project.registry, logger: logger)
             home = try RecommendHome(
                 project.config, configPath: project.configPath, catalogs: watcher, rows: LaneRows(serving),
                 ranker: { models.registry.ranker($0) },
-                registry: project.registry, logger: logger)
+                registry: project.registry, logger: logger, expose: events.expose)
         } catch let error as UsageError {
             await store.close()
             Console.error("\(error)")
@@ -123,7 +127,9 @@ struct ServeCommand: AsyncParsableCommand {
         _ = await watcher.look()
         await models.registry.load()
         await home.load()
-        let routes = writeRoutes(project, store) + RecommendRoutes(serving, home.recommender).routes
+        let routes =
+            writeRoutes(project, serving, store) + RecommendRoutes(serving, home.recommender).routes
+            + EventRoutes(serving, events.intake).routes
         let daemon = ServingDaemon(serving, routes: routes) { endpoint in
             let scheme = access.serve == nil ? "http" : "https"
             print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
@@ -140,13 +146,14 @@ struct ServeCommand: AsyncParsableCommand {
             let reloader = Self.reloader(project, serving, watcher, hangups, access, admin, home, traces)
             // Services are told of the end the last first: what is traced comes behind the exporter.
             var services: [any Service] = traces.exporter.map { [$0] } ?? []
-            services += [watcher, reloader, HangupSignal(hangup), models] + home.services
+            services += [watcher, reloader, HangupSignal(hangup), models] + events.writers + home.services
             if let admin {
                 services.append(
                     admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
             }
-            services += [daemon] + Self.grpcDaemon(project, serving, store) + home.followers
-            try await run(services + [DrainNotice(serving)], project, flush: traces.flush)
+            services += [ListenerGroup([daemon] + Self.grpcDaemon(project, serving, store))] + home.followers
+            let last = traces.flush + project.config.serve.drain * events.writers.count
+            try await run(services + [DrainNotice(serving)], project, flush: last)
         } catch let error as AdminListenError {
             await store.close()
             Console.error(error.description)
@@ -174,18 +181,17 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// Feast's routes that write. Its own rows are only read.
-    private static func writeRoutes(_ project: ServingProject, _ store: any OnlineStore) -> [ServingRoute] {
+    private static func writeRoutes(
+        _ project: ServingProject, _ serving: ServingContext, _ store: any OnlineStore
+    ) -> [ServingRoute] {
         guard project.config.serve.feast == nil else {
             return WriteRoutes.refusing(
                 "the rows of project \(project.served) are Feast's and only read here; write and materialize with Feast"
             )
         }
-        // A write reads what it replaces, and its caller waits for more than a lookup's does.
-        return WriteRoutes(
-            FeatureWriter(store, project: project.served), project: project.served,
-            limits: WireLimits(project.settings), timeout: max(project.settings.timeout, .seconds(2)),
-            maximumTimeout: max(project.settings.maximumTimeout, .seconds(2))
-        ).routes()
+        return WriteRoutes(FeatureWriter(store, project: project.served), project: project.served) {
+            serving.liveSettings
+        }.routes()
     }
 
     /// The listener of gRPC, where there is to be one.
@@ -203,14 +209,6 @@ struct ServeCommand: AsyncParsableCommand {
         ]
     }
 
-    private static func breaker(_ config: ServeConfig) -> Breaker.Configuration {
-        var breaker = Breaker.Configuration()
-        breaker.consecutiveFailures = config.breaker.failures
-        breaker.openMaximum = config.breaker.open
-        breaker.openInitial = min(breaker.openInitial, breaker.openMaximum)
-        return breaker
-    }
-
     private static func reloader(
         _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
         _ access: ServingAccess, _ admin: AdminService?, _ home: RecommendHome,
@@ -222,15 +220,17 @@ struct ServeCommand: AsyncParsableCommand {
             registry: project.registry, read: { try ConfigFiles.read(path, what: "the config file") },
             prepare: { config in
                 let commit = try await access.prepare(config)
+                let recommend = try await home.prepare(config)
                 return {
                     commit()
                     project.sink.level = ProcessLog.level(config.telemetry)
                     serving.reconfigure(ServerSettings(config, cores: project.settings.threads))
                     traces.apply(config)
-                    serving.gate.configure(Self.breaker(config.serve))
+                    serving.gate.configure(
+                        Breaker.Configuration(config.serve.breaker, longestCall: config.serve.timeout))
                     watcher.setInterval(config.serve.catalogRefresh)
                     admin?.tookConfig()
-                    home.apply(config)
+                    recommend()
                 }
             }, refresh: { try await access.refresh($0) })
     }
@@ -240,9 +240,7 @@ struct ServeCommand: AsyncParsableCommand {
             services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
             gracefulShutdownSignals: [.sigterm, .sigint], logger: project.logger)
         let serve = project.config.serve
-        // Listeners are shut down one after the other.
-        let listeners = project.grpc == nil ? 1 : 2
-        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain * listeners + flush + .seconds(5)
+        configuration.maximumGracefulShutdownDuration = serve.unready + serve.drain + flush + .seconds(5)
         configuration.maximumCancellationDuration = .seconds(5)
         try await ServiceGroup(configuration: configuration).run()
     }
@@ -258,7 +256,7 @@ struct ServingProject: Sendable {
     /// Where gRPC is served; `nil` for nowhere.
     let grpc: NetworkAddress?
     /// The project whose features are served.
-    var served: String { config.serve.feast?.project ?? config.project }
+    var served: String { config.servedProject }
 
     /// Of the config's text, 16 hex digits.
     let hash: String

@@ -11,7 +11,15 @@ struct TrainCommand: ProjectCommand {
         discussion: """
             Learns with LambdaMART from the events of `models.NAME.training`: for past moments it recalls candidates from lists \
             that are built of earlier events only, joins the features as they were then, and learns what came next. The last \
-            events by time test it: NDCG@10, MAP, AUC and recall@100 beside popularity and beside the order of recall.
+            events by time test it, with lists built anew of all before them: NDCG@10, MAP, AUC and recall@100 of \
+            popularity (what most events of the last 7 days were about), of recall alone (the order in which the pipeline's \
+            sources give candidates) and of the ranked candidates. Items that the user met lately count for none of them. \
+            Filters on rows, such as stock, are left out of the test: they are rules, and cost all three alike.
+
+            With --dry-run it only measures. For a dump in the RetailRocket schema, examples/shop.yaml has lists, pipeline and model:
+
+            tidemark import retailrocket FOLDER --out examples/shop.db
+            tidemark --config examples/shop.yaml train ranker --dry-run
 
             A model that ranks no better than popularity is written but not made current, and the exit code is 1. The same events, \
             config and seed give the same model.
@@ -123,10 +131,7 @@ struct TrainingHome {
             throw UsageError("models.\(name).training.pipeline: there is no pipeline \(training.pipeline)\(hint)")
         }
         self.model = model
-        // What a list gives a segment depends on a feature of the user; training knows whole lists only.
-        lists = pipeline.sources.filter { $0.segment == nil }.compactMap { source in
-            config.recall?.list(source.list).map { ($0, source) }
-        }
+        lists = pipeline.sources.compactMap { source in config.recall?.list(source.list).map { ($0, source) } }
         let catalog = workspace.catalog
         guard let user = catalog.entity(pipeline.user), let item = catalog.entity(pipeline.item) else {
             throw UsageError("no view describes the pipeline's \(pipeline.user) and \(pipeline.item)")
@@ -134,10 +139,13 @@ struct TrainingHome {
         do {
             plan = try TrainingPlan(
                 config: training, user: user, item: item,
-                sources: lists.map { .init(name: $0.source.name, quota: $0.source.quota, weight: $0.source.weight) },
+                sources: lists.map { _, source in
+                    .init(
+                        name: source.name, quota: source.quota, weight: source.weight, segment: source.segment)
+                },
                 candidates: pipeline.candidates,
                 columns: Self.columns(model, pipeline, lists.map(\.source.name), catalog),
-                catalog: catalog)
+                recallShare: pipeline.recallShare, catalog: catalog)
         } catch let error as TrainingError {
             throw UsageError(error.description)
         } catch let error as RankerError {
@@ -177,8 +185,12 @@ private struct ListSource: CandidateSource {
     let list: RecallList
     let hasSeeds: Bool
 
-    func candidates(seeds: [EntityKeyValue], limit: Int) -> [(id: EntityKeyValue, score: Float)] {
-        let found = hasSeeds ? list.neighbours(of: seeds, limit: limit) : list.top(limit: limit)
+    func candidates(
+        seeds: [EntityKeyValue], segment: String?, limit: Int, excluding: Set<EntityKeyValue>
+    ) -> [(id: EntityKeyValue, score: Float)] {
+        let found =
+            hasSeeds
+            ? list.neighbours(of: seeds, limit: limit, excluding: excluding) : list.top(segment: segment, limit: limit)
         return found.map { ($0.id, $0.score) }
     }
 }
@@ -233,10 +245,17 @@ enum QualityTable {
                 ratio(quality.ndcg, base.ndcg), ratio(quality.recall, base.recall),
             ])
         }
+        let counts = """
+            \(Words.count(Int64(result.counts.events))) events of \(Words.count(Int64(result.counts.users))) users about \
+            \(Words.count(Int64(result.counts.items))) items, until \(Timestamps.format(result.until))
+            """
         return """
             \(table.text)
-            \(result.counts.tested) moments from \(Timestamps.format(result.testedFrom)) on, held out by time; learned from \
-            \(result.counts.learned) before them
+            \(counts)
+            learned from \(Words.count(Int64(result.counts.learned))) moments from \(Timestamps.format(result.learnedFrom)) on, \
+            with recall of the events before it
+            tested with \(Words.count(Int64(result.counts.tested))) moments from \(Timestamps.format(result.testedFrom)) on, \
+            with recall of the events before it
             """
     }
 

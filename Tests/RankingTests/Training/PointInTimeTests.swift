@@ -1,6 +1,5 @@
 import FeatureModel
 import Foundation
-import LocalDatabase
 import Ranking
 import Testing
 import TidemarkTesting
@@ -8,25 +7,11 @@ import Training
 
 /// Nothing that is newer than a moment may reach its rows.
 @Suite(.timeLimit(.minutes(5))) struct PointInTimeTests {
-    /// Users that pick items at random: nothing to learn, but for who sees the future.
     private func withRandomShop(_ body: (TrainingFixture) async throws -> Void) async throws {
         let root = try TemporaryFolder.make()
         defer { TemporaryFolder.remove(root) }
         let path = "\(root)/shop.db"
-        let database = try await LocalDatabase(.init(path: path, setup: "PRAGMA synchronous=OFF"))
-        var random = SeededGenerator(seed: 7)
-        var statements = ["CREATE TABLE events (user_id INTEGER, item_id INTEGER, ts INTEGER)"]
-        for event in 0..<6_000 {
-            statements.append(
-                "INSERT INTO events VALUES (\(random.below(100)), \(random.below(60)), \(1_000_000_000_000 + event * 60_000))"
-            )
-        }
-        try await database.run { [statements] connection in
-            try connection.transaction { connection in
-                for statement in statements { try connection.execute(statement) }
-            }
-        }
-        await database.close()
+        try await TrainingFixture.makeRandomEvents(path)
         let fixture = TrainingFixture(
             path: path,
             config: try TrainingFixture.training(

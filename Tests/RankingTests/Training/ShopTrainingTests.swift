@@ -124,6 +124,7 @@ import Training
             let ranker = try XGBoostRanker(folder.read(version))
             #expect(ranker.columns == Self.columns)
             #expect(ranker.manifest.metrics["ndcg_at_10"] == result.ranked.ndcg)
+            if MLServer.isHere { try await MLServer.expectSameScores(folder, ranker) }
         }
     }
 

@@ -50,12 +50,34 @@ struct TrainingFixture: Sendable {
 
     var source: SQLiteConnector { SQLiteConnector(path: path) }
 
-    func plan(_ columns: [RankerColumn]) throws -> TrainingPlan {
+    /// Events of 100 users that pick one of 60 items at random, one a minute: nothing to learn, but for who sees the future.
+    static func makeRandomEvents(_ path: String) async throws {
+        let database = try await LocalDatabase(.init(path: path, setup: "PRAGMA synchronous=OFF"))
+        var random = SeededGenerator(seed: 7)
+        var statements = ["CREATE TABLE events (user_id INTEGER, item_id INTEGER, ts INTEGER)"]
+        for event in 0..<6_000 {
+            statements.append(
+                "INSERT INTO events VALUES (\(random.below(100)), \(random.below(60)), \(1_000_000_000_000 + event * 60_000))"
+            )
+        }
+        try await database.run { [statements] connection in
+            try connection.transaction { connection in
+                for statement in statements { try connection.execute(statement) }
+            }
+        }
+        await database.close()
+    }
+
+    func plan(
+        _ columns: [RankerColumn],
+        sources: [TrainingPlan.Source] = [
+            .init(name: "similar", quota: 100), .init(name: "popular", quota: 100, weight: 0.2),
+        ]
+    ) throws -> TrainingPlan {
         try TrainingPlan(
             config: config, user: Entity(name: "user", keys: [.init(name: "user_id", type: .int64)]),
             item: Entity(name: "item", keys: [.init(name: "item_id", type: .int64)]),
-            sources: [.init(name: "similar", quota: 100), .init(name: "popular", quota: 100, weight: 0.2)],
-            candidates: 200, columns: columns, catalog: catalog)
+            sources: sources, candidates: 200, columns: columns, catalog: catalog)
     }
 
     func training(_ plan: TrainingPlan) -> RankerTraining {
@@ -121,7 +143,9 @@ struct Neighbours: CandidateSource {
         }
     }
 
-    func candidates(seeds: [EntityKeyValue], limit: Int) -> [(id: EntityKeyValue, score: Float)] {
+    func candidates(
+        seeds: [EntityKeyValue], segment: String?, limit: Int, excluding: Set<EntityKeyValue>
+    ) -> [(id: EntityKeyValue, score: Float)] {
         var scores: [Int64: Float] = [:]
         for (place, seed) in seeds.enumerated() {
             guard case .integer(let item) = seed else { continue }
@@ -144,7 +168,9 @@ struct Popular: CandidateSource {
         items = counts.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.map { (.integer($0.key), $0.value) }
     }
 
-    func candidates(seeds: [EntityKeyValue], limit: Int) -> [(id: EntityKeyValue, score: Float)] {
+    func candidates(
+        seeds: [EntityKeyValue], segment: String?, limit: Int, excluding: Set<EntityKeyValue>
+    ) -> [(id: EntityKeyValue, score: Float)] {
         Array(items.prefix(limit))
     }
 }

@@ -73,6 +73,9 @@ import TidemarkTesting
                 #expect(try await status(path, "[]", "writer") == 422, "\(path)")
                 for name in ["reader", "elsewhere"] { #expect(try await status(path, "[]", name) == 403, "\(path)") }
             }
+            // Let in, and there is no such thing here.
+            #expect(try await status("/v1/events", "[]", "writer") == 501)
+            for name in ["reader", "elsewhere"] { #expect(try await status("/v1/events", "[]", name) == 403) }
             for path in [
                 "/health", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/metrics", "/openapi.json",
             ] {
@@ -192,8 +195,13 @@ import TidemarkTesting
         let access = DataAccess()
         access.apply(try Self.policy(jwt: await JWTVerifier(TokenIssuer.jwt(), text: issuer.set)))
         var cache = AccessCache()
+        // Each a new one: none has guessed before.
+        var peers = 0
         func refusal(_ field: String, _ need: AccessNeed, at instant: NIODeadline) -> AccessRefusal? {
-            cache.refusal(field, count: 1, need, access, at: instant)
+            cache.refusal(field, count: 1, need, access, at: instant) {
+                peers += 1
+                return "peer \(peers)"
+            }
         }
         let now = Int64(Date().timeIntervalSince1970)
         let field = "Bearer \(try issuer.token(TokenIssuer.claims(at: now)))"
@@ -210,6 +218,54 @@ import TidemarkTesting
             #expect(refusal(spelled + "x", .read, at: instant) == .invalid)
         }
         #expect(refusal(reader, .read, at: instant) == nil)
+    }
+
+    @Test func whoGuessesIsRefusedUnseenAndNobodyElseIs() async throws {
+        let issuer = try await TokenIssuer.make()
+        let access = DataAccess()
+        access.apply(try Self.policy(jwt: await JWTVerifier(TokenIssuer.jwt(), text: issuer.set)))
+        let now = Int64(Date().timeIntervalSince1970)
+        let signed = try (0..<2).map { "Bearer \(try issuer.token(TokenIssuer.claims(["sub": "\"\($0)\""], at: now)))" }
+        try await Self.with(access) { stage async throws in
+            func ask(_ field: String) async throws -> RawAnswer {
+                try await Self.ask(stage, "POST", "/v1/lookup", Self.question, [field])
+            }
+            // Known from before, to whichever loop its connections come.
+            let known = try stage.connect()
+            func again() async throws -> Int {
+                try await known.ask("POST", "/v1/lookup", Self.question, headers: ["Authorization: \(signed[0])"])
+                    .status
+            }
+            #expect(try await again() == 200)
+            var answer = try await ask("Bearer guess")
+            for number in 0..<70 where answer.status == 401 { answer = try await ask("Bearer guess \(number)") }
+            #expect(answer.status == 429 && answer.headers["retry-after"] == "1", "\(answer)")
+            #expect(answer.headers["www-authenticate"] == nil && answer.body.contains("rate-limited"))
+            let feasts = try await Self.ask(stage, "POST", "/push", "{}", ["Bearer guess"])
+            #expect(feasts.status == 429 && feasts.body.contains("FeastError"), "\(feasts)")
+            // Whoever is known, or has a token of the config, is at work as before.
+            #expect(try await again() == 200)
+            #expect(try await ask("Bearer \(Self.token("reader"))").status == 200)
+            let page = stage.serving.metrics.registry.render(.prometheus)
+            #expect(page.contains("tidemark_access_refusals_total{transport=\"http\",reason=\"exhausted\"}"))
+            // As gRPC asks, from the same peer and from another one.
+            let calls = SharedAccess(access)
+            func call(_ peer: String) -> AccessRefusal? {
+                calls.refusal([signed[1]], .read, at: .now()) { PeerName.of(remotePeer: peer) }
+            }
+            #expect(call("ipv4:127.0.0.1:4711") == .exhausted)
+            #expect(call("ipv6:[2001:db8::1]:4711") == nil)
+            #expect(call("ipv4:127.0.0.1:4711") == nil)
+        }
+    }
+
+    @Test func peersHaveTheSameNameOverBothProtocols() {
+        #expect(PeerName.of(remotePeer: "ipv4:10.0.0.1:80") == "10.0.0.1")
+        #expect(PeerName.of(remotePeer: "ipv6:[2001:db8::7]:80") == "2001:db8:0:0::/64")
+        #expect(PeerName.of(remotePeer: "ipv6:[::1]:80") == "::1")
+        for other in ["", ":", "unix:/x", "ipv4:", "ipv4:10.0.0.1", "vsock:1:2"] {
+            #expect(PeerName.of(remotePeer: other) == "unknown", "\(other)")
+        }
     }
 
     @Test func secretsAreInNoAnswerNoPageAndNoDescription() async throws {

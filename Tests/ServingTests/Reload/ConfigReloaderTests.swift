@@ -108,6 +108,48 @@ import TidemarkTesting
         """
     }
 
+    @Test func oneTextThatTwoLooksPrepareIsTakenOnce() async throws {
+        let bench = try Bench(Self.config(10))
+        bench.file.write(Self.config(20))
+        let (entered, gate) = bench.named.holdNext()
+        async let first = bench.reloader.reload()
+        for await _ in entered { break }
+        // The second one passes the first, and then the first comes to the same.
+        let (late, lateGate) = bench.named.holdNext()
+        async let second = bench.reloader.reload()
+        for await _ in late { break }
+        gate.finish()
+        #expect(await first == .applied)
+        lateGate.finish()
+        #expect(await second == .unchanged)
+        #expect(bench.reloader.status.generation == 2)
+        #expect(bench.applied.all == [.milliseconds(20)])
+    }
+
+    @Test func keysThatCountFromTheNextStartAreNamed() throws {
+        func config(_ serve: String) throws -> Config {
+            let text = """
+                project: shop
+                online_store: {url: "redis://127.0.0.1:6379/0"}
+                sources: {shop: {url: "sqlite:shop.db"}}
+                serve: {\(serve)}
+                """
+            return try Config.parse(file: "tidemark.yaml", text: Array(text.utf8))
+        }
+        let grpc = "grpc: 127.0.0.1:6568"
+        let cases: [(from: String, to: String, waiting: [String])] = [
+            ("", grpc, ["serve.grpc"]), (grpc, grpc, []), (grpc, "", ["serve.grpc"]),
+            ("drain: 5s", "drain: 6s", ["serve.drain"]), ("drain: 6s", "drain: 5s", []),
+            ("unready: 5s", "unready: 6s", ["serve.unready"]),
+            ("", "limits: {body: 8MiB}, client: {idle: 5s}", []),
+            (grpc, grpc + ", limits: {body: 8MiB}, client: {idle: 5s}", ["serve.limits.body", "serve.client.idle"]),
+        ]
+        for (from, to, waiting) in cases {
+            let found = ConfigChange.waitingForRestart(from: try config(from), to: try config(to))
+            #expect(found == waiting, "\(from) -> \(to)")
+        }
+    }
+
     @Test func whatIsRightTakesForce() async throws {
         let bench = try Bench(Self.config(10))
         let before = bench.reloader.status.hash
@@ -209,6 +251,9 @@ import TidemarkTesting
             Self.config(20) + "\ntelemetry: {slow_request: 5s, traces: {endpoint: \"http://a:1\", sample_ratio: 1}}")
         #expect(await bench.reloader.reload() == .applied)
         #expect(bench.reloader.status.waitingForRestart == ["telemetry.traces.endpoint"])
+        bench.file.write(Self.config(20) + "\nmodels: {ctr: {path: models/ctr}}")
+        #expect(await bench.reloader.reload() == .applied)
+        #expect(bench.reloader.status.waitingForRestart == ["models"])
     }
 
     @Test func aHalfWrittenFileIsNotTaken() async throws {

@@ -38,6 +38,8 @@ struct DaemonStage: Sendable {
         /// Whether Redis is up when the daemon starts.
         var startsRedis = true
         var security: ListenerSecurity?
+        /// Takes events; none where there is no such thing.
+        var events: EventIntake?
         /// Who may do what; everybody everything unless a policy is applied.
         var access = DataAccess()
 
@@ -134,14 +136,13 @@ struct DaemonStage: Sendable {
     private static func routes(
         _ serving: ServingContext, _ store: RedisStore, _ watcher: CatalogWatcher, _ options: Options
     ) -> [ServingRoute] {
-        let writes = WriteRoutes(
-            FeatureWriter(store, project: project), project: project, limits: WireLimits(options.settings),
-            timeout: .seconds(2), maximumTimeout: .seconds(10))
+        let writes = WriteRoutes(FeatureWriter(store, project: project), project: project) { serving.liveSettings }
         let recommender = Recommender(
             Recommender.Environment(
                 runner: CallRunner(), catalogs: watcher, rows: StoreRows(store), list: { _ in nil },
                 ranker: { _ in nil }, gates: GateBook(), registry: options.registry, logger: options.logger))
         return writes.routes() + RecommendRoutes(serving, recommender).routes
+            + EventRoutes(serving, options.events).routes
     }
 
     /// Begins the end, as SIGTERM does.

@@ -64,10 +64,13 @@ import TidemarkTesting
         Case(
             "a length in a trailer",
             post + "transfer-encoding: chunked\r\n\r\n\(chunked)0\r\ncontent-length: 5\r\n\r\n", 400),
-        // The connection ends behind it, as RFC 9112 wants.
         Case(
             "chunks in HTTP/1.0", "POST /v1/lookup HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n\(chunked)0\r\n\r\n",
-            200),
+            400),
+        Case(
+            "chunks in HTTP/1.0, kept alive",
+            "POST /v1/lookup HTTP/1.0\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n\(chunked)0\r\n\r\n",
+            400),
     ]
 
     static let lines = [
@@ -114,7 +117,26 @@ import TidemarkTesting
         }
     }
 
-    @Test(arguments: ["/v1/lookup", "/push"]) func aBodyThatIsCutEndsTheConnectionAtOnce(_ path: String) async throws {
+    /// The same framing on routes that the router has, whose answers are their own.
+    @Test(arguments: ["/push", "/v1/recommend"]) func framingIsTheSameForRoutedRequests(_ path: String) async throws {
+        try await DaemonStage.with { stage in
+            for wrong in Self.framing where wrong.statuses == [400] {
+                let text = String(decoding: wrong.bytes, as: UTF8.self)
+                guard text.contains("POST /v1/lookup ") else { continue }
+                let client = try stage.connect()
+                try await client.send(text.replacing("POST /v1/lookup ", with: "POST \(path) ") + Self.next)
+                client.finishSending()
+                let answer = try await client.receive()
+                #expect(answer.status == 400, "\(wrong.testDescription): \(answer)")
+                let rest = try await client.receiveEnd()
+                #expect(rest.isEmpty, "\(wrong.testDescription): \(rest)")
+            }
+        }
+    }
+
+    @Test(arguments: ["/v1/lookup", "/push", "/v1/recommend"]) func aBodyThatIsCutEndsTheConnectionAtOnce(
+        _ path: String
+    ) async throws {
         var options = DaemonStage.Options()
         // Longer than a client of a test waits.
         options.settings.requestTimeout = .seconds(60)

@@ -86,8 +86,10 @@ struct PushFixture {
         var configuration = FeatureWriter.Configuration()
         configuration.concurrency = concurrency
         routes = WriteRoutes(
-            FeatureWriter(store, project: "shop", configuration: configuration), project: "shop", limits: WireLimits(),
-            timeout: .seconds(20), maximumTimeout: .seconds(20))
+            FeatureWriter(store, project: "shop", configuration: configuration), project: "shop"
+        ) {
+            ServerSettings()
+        }
     }
 
     func apply(_ view: FeatureView) async throws {

@@ -1,5 +1,6 @@
 import FeatureModel
 import Foundation
+import Serving
 import Testing
 import TidemarkTesting
 
@@ -94,13 +95,64 @@ import TidemarkTesting
                 daemon.signal(SIGHUP)
                 #expect(await daemon.hasSaid("the config file is not taken"))
                 #expect(try await RawClient(port: port).ask("POST", "/v1/lookup", body).status == 401)
+                // The last token is taken back: that opens nothing.
                 try serve("tokens: []")
                 daemon.signal(SIGHUP)
                 #expect(await daemon.hasSaid("another config is in force"))
+                #expect(try await RawClient(port: port).ask("POST", "/v1/lookup", body).status == 401)
+                try serve("timeout: 60ms")
+                daemon.signal(SIGHUP)
+                #expect(await daemon.hasSaid("everybody may do everything from now on"))
                 #expect(try await RawClient(port: port).ask("POST", "/v1/lookup", body).status != 401)
                 #expect(!daemon.errorText.contains(hash))
                 daemon.terminate()
                 #expect(await daemon.ending(within: .seconds(20)).code == 0)
+            }
+        }
+    }
+
+    @Test func tokensAreForTheProjectThatIsServed() async throws {
+        try await Places.shared.with {
+            try await Stage.with(.sqlite) { stage async throws in
+                let config = stage.workdir.file("tidemark.yaml")
+                let text = try String(contentsOfFile: config, encoding: .utf8)
+                let names = [Stage.project, "rec", "other"]
+                let list = names.map {
+                    "{name: \($0), sha256: \(AdminToken.sha256("token-of-\($0)")), scopes: [read], projects: [\($0)]}"
+                }
+                func write(_ project: String, _ feast: String = "") throws {
+                    let named = text.replacing("project: \(Stage.project)\n", with: "project: \(project)\n")
+                    try (named + "\nserve: {unready: 0s, tokens: [\(list.joined(separator: ", "))]\(feast)}\n").write(
+                        toFile: config, atomically: true, encoding: .utf8)
+                }
+                func admitted(_ port: Int) async throws -> [String] {
+                    var admitted: [String] = []
+                    for name in names {
+                        let answer = try await RawClient(port: port).ask(
+                            "POST", "/v1/lookup", "{\"features\":[\"a:b\"],\"entities\":[]}",
+                            headers: ["Authorization: Bearer token-of-\(name)"])
+                        if ![401, 403].contains(answer.status) { admitted.append(name) }
+                    }
+                    return admitted
+                }
+                try write(Stage.project)
+                let (daemon, port) = try await Self.serve(stage)
+                #expect(try await admitted(port) == [Stage.project])
+                // It serves what it served, so it is for the same tokens.
+                try write("other")
+                daemon.signal(SIGHUP)
+                #expect(await daemon.hasSaid("some of the config counts from the next start only"))
+                #expect(try await admitted(port) == [Stage.project])
+                daemon.terminate()
+                #expect(await daemon.ending(within: .seconds(20)).code == 0)
+
+                try stage.workdir.write("", to: "registry.db")
+                try write(
+                    Stage.project, ", feast: {registry: registry.db, redis: \"\(stage.redis.url)\", project: rec}")
+                let (feast, feastPort) = try await Self.serve(stage)
+                #expect(try await admitted(feastPort) == ["rec"])
+                feast.terminate()
+                #expect(await feast.ending(within: .seconds(20)).code == 0)
             }
         }
     }

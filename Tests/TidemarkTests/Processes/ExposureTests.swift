@@ -1,0 +1,228 @@
+import Foundation
+import LocalDatabase
+import Synchronization
+import Testing
+import TidemarkTesting
+
+/// Exposures and events of `tidemark serve` as a process: what was answered is in the file, however the daemon ends.
+@Suite(
+    .enabled(if: DaemonProcess.tidemark != nil, "the tidemark binary is not built"), .timeLimit(.minutes(5)))
+struct ExposureTests {
+    private static let definitions = """
+        entities:
+          user: {keys: {user_id: int64}}
+          item: {keys: {item_id: int64}}
+        views:
+          user:
+            entity: user
+            source: {from: shop, query: SELECT user_id FROM events, watermark: {column: ts, tie_breaker: [user_id], lookback: 0}}
+            every: 1m
+            ttl: 1d
+            sweep: 1h
+            features: {user_id2: int64}
+          item:
+            entity: item
+            source: {from: shop, query: SELECT item_id FROM events, watermark: {column: ts, tie_breaker: [item_id], lookback: 0}}
+            every: 1m
+            ttl: 1d
+            sweep: 1h
+            features: {item_id2: int64}
+        """
+
+    private static let config = """
+        project: lab
+        schemas: definitions
+        online_store: {url: "sqlite:store.db"}
+        sources: {shop: {url: "sqlite:shop.db"}}
+        recall:
+          lists:
+            popular: {kind: popularity, from: shop, query: SELECT * FROM events, item: item, time: {column: ts, unit: ms}}
+        pipelines:
+          home: {user: user, item: item, k: 5, recall: {popular: {list: popular}}, fallback: popular}
+        serve: {unready: 150ms, drain: 2s}
+        telemetry: {log_format: json}
+        """
+
+    /// A project without rows, whose last rung has items.
+    private func withShop(_ sections: String, _ body: (Workdir) async throws -> Void) async throws {
+        try await Places.shared.with {
+            try await Workdir.with { workdir in
+                try workdir.write(Self.definitions, to: "definitions/lab.yaml")
+                try workdir.write("\(Self.config)\n\(sections)\n", to: "tidemark.yaml")
+                let database = try await LocalDatabase(.init(path: workdir.file("shop.db")))
+                try await database.run { connection in
+                    try connection.execute(
+                        """
+                        CREATE TABLE events (user_id INTEGER, item_id INTEGER, ts INTEGER);
+                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+                        INSERT INTO events SELECT i % 7, i * 104729 % 211, 1700000000000 + i * 1000 FROM n;
+                        """)
+                }
+                await database.close()
+                let build = try await run(["recall", "build"], workdir).ending()
+                try #require(build.code == 0, "\(build.story)")
+                try await body(workdir)
+            }
+        }
+    }
+
+    private func run(_ arguments: [String], _ workdir: Workdir) throws -> DaemonProcess {
+        try DaemonProcess(
+            try #require(DaemonProcess.tidemark), arguments + ["--config", workdir.file("tidemark.yaml")])
+    }
+
+    private func serve(_ workdir: Workdir) async throws -> (DaemonProcess, port: Int) {
+        let daemon = try run(["serve", "--http", "127.0.0.1:0"], workdir)
+        try #require(await daemon.hasSaid("the serving daemon listens"), "\(daemon.errorText)")
+        let start = try #require(daemon.errorText.range(of: "127.0.0.1:"))
+        return (daemon, try #require(Int(daemon.errorText[start.upperBound...].prefix { $0.isNumber })))
+    }
+
+    /// What is answered to one client after the other's fashion: by id of request or event.
+    private final class Book: Sendable {
+        struct Pages {
+            var recommended: Set<String> = []
+            var accepted: Set<String> = []
+            /// Whose answer never came.
+            var unknown: Set<String> = []
+        }
+
+        let pages = Mutex(Pages())
+        /// Whether the daemon was told to end.
+        let isTold = Atomic(false)
+        var count: Int { pages.withLock { $0.recommended.count + $0.accepted.count } }
+    }
+
+    /// Asks for recommendations and posts events, one after the other, until nobody answers.
+    private func visit(_ port: Int, _ name: String, _ book: Book, then: (Int) -> Void) async {
+        var number = 0
+        while let client = await connect(port) {
+            var isKept = true
+            while isKept {
+                number += 1
+                let (id, isEvent) = ("\(name)-\(number)", number.isMultiple(of: 3))
+                let body =
+                    isEvent
+                    ? "{\"id\":\"\(id)\",\"type\":\"view\",\"entity\":{\"user_id\":1},\"item\":\(number)}"
+                    : "{\"pipeline\":\"home\",\"entity\":{\"user_id\":\(number)}}"
+                guard
+                    let answer = try? await client.ask(
+                        "POST", isEvent ? "/v1/events" : "/v1/recommend", body, headers: ["x-request-id: \(id)"])
+                else {
+                    book.pages.withLock { _ = $0.unknown.insert(id) }
+                    break
+                }
+                #expect(answer.status == (isEvent ? 202 : 200), "\(answer)")
+                book.pages.withLock { pages in
+                    if isEvent { _ = pages.accepted.insert(id) } else { _ = pages.recommended.insert(id) }
+                }
+                isKept = answer.headers["connection"] != "close"
+                then(book.count)
+            }
+            client.close()
+        }
+    }
+
+    /// Waits on a thread that may: the last tries are left without an answer for a second.
+    private func connect(_ port: Int) async -> RawClient? {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: try? RawClient(port: port)) }
+        }
+    }
+
+    private func lines(_ workdir: Workdir, _ name: String) throws -> [[String: Any]] {
+        let text = try String(contentsOfFile: workdir.file(name), encoding: .utf8)
+        #expect(text.hasSuffix("\n"))
+        return try text.split(separator: "\n").map { line in
+            try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any], "\(line)")
+        }
+    }
+
+    private static let files = "exposures: {file: {path: exposures.jsonl}}\nevents: {file: {path: events.jsonl}}"
+
+    @Test func nothingThatWasAnsweredIsLostWhenItIsTold() async throws {
+        try await withShop(Self.files) { workdir in
+            let (daemon, port) = try await serve(workdir)
+            let book = Book()
+            await withTaskGroup(of: Void.self) { tasks in
+                for client in 0..<8 {
+                    tasks.addTask {
+                        await visit(port, "c\(client)", book) { count in
+                            guard count >= 600, !book.isTold.exchange(true, ordering: .relaxed) else { return }
+                            daemon.terminate()
+                        }
+                    }
+                }
+            }
+            let ending = await daemon.ending(within: .seconds(30))
+            #expect(ending.code == 0 && !ending.timedOut, "\(ending.story)")
+            let pages = book.pages.withLock { $0 }
+            let exposures = try lines(workdir, "exposures.jsonl")
+            let logged = exposures.compactMap { $0["request_id"] as? String }
+            #expect(logged.count == exposures.count && Set(logged).count == logged.count)
+            #expect(pages.recommended.isSubset(of: logged) && pages.recommended.count > 300)
+            #expect(Set(logged).subtracting(pages.recommended).isSubset(of: pages.unknown))
+            let events = try lines(workdir, "events.jsonl").compactMap { $0["id"] as? String }
+            #expect(pages.accepted.isSubset(of: events) && Set(events).count == events.count)
+            #expect(Set(events).subtracting(pages.accepted).isSubset(of: pages.unknown))
+            let first = try #require(exposures.first)
+            #expect(first["pipeline"] as? String == "home" && first["rung"] as? String == "popularity")
+            #expect(first["model"] is NSNull && (first["items"] as? [[String: Any]])?.count == 5)
+            #expect(((first["degraded"] as? [String: Any])?["catalog"]) != nil, "\(first)")
+            #expect((first["entity"] as? [String: Any])?["user_id"] != nil && first["time"] is String)
+        }
+    }
+
+    @Test func aSinkThatIsGoneCostsTheOldestAndNoRequest() async throws {
+        let sections = "exposures: {file: {path: exposures.jsonl}, queue: 100}\nevents: {file: {path: events.jsonl}}"
+        try await withShop(sections) { workdir in
+            // A folder where the file should be.
+            try workdir.write("", to: "exposures.jsonl/x")
+            let (daemon, port) = try await serve(workdir)
+            let client = try RawClient(port: port)
+            for number in 0..<400 {
+                let answer = try await client.ask(
+                    "POST", "/v1/recommend", "{\"pipeline\":\"home\",\"entity\":{\"user_id\":\(number)}}",
+                    headers: ["x-request-id: r\(number)"])
+                #expect(answer.status == 200)
+            }
+            // A try may be under way that has some of them out.
+            let lost = "tidemark_event_log_dropped_total{log=\"exposures\",reason=\"full\"} 300\n"
+            var page = try await client.ask("GET", "/metrics").body
+            for _ in 0..<1_000 where !page.contains(lost) { page = try await client.ask("GET", "/metrics").body }
+            #expect(page.contains(lost), "\(page)")
+            #expect(page.contains("tidemark_event_log_waiting{log=\"exposures\"} 100\n"))
+            #expect(page.contains("tidemark_event_log_failing{log=\"exposures\"} 1\n"))
+            let durations = "tidemark_recommend_duration_seconds_count{pipeline=\"home\",outcome=\"popularity\"}"
+            #expect(page.contains("\(durations) 400\n"))
+            // The folder goes, and the newest hundred come.
+            _ = try await DaemonProcess("/bin/rm", ["-r", workdir.file("exposures.jsonl")]).ending()
+            daemon.terminate()
+            let ending = await daemon.ending(within: .seconds(30))
+            #expect(ending.code == 0, "\(ending.story)")
+            #expect(ending.errors.components(separatedBy: "events can't be written").count == 2, "\(ending.story)")
+            let logged = try lines(workdir, "exposures.jsonl").compactMap { $0["request_id"] as? String }
+            #expect(logged == (300..<400).map { "r\($0)" })
+        }
+    }
+
+    /// What the documentation says of a crash: what was written stays, what waited a moment before is gone, no line is broken.
+    @Test func aCrashLeavesWholeLines() async throws {
+        try await withShop(Self.files) { workdir in
+            for round in 0..<3 {
+                let (daemon, port) = try await serve(workdir)
+                let client = try RawClient(port: port)
+                for number in 0..<50 {
+                    let answer = try await client.ask(
+                        "POST", "/v1/recommend", "{\"pipeline\":\"home\",\"entity\":{\"user_id\":\(number)}}",
+                        headers: ["x-request-id: r\(round)-\(number)"])
+                    #expect(answer.status == 200)
+                }
+                if round == 2 { daemon.terminate() } else { daemon.kill() }
+                _ = await daemon.ending(within: .seconds(30))
+            }
+            let logged = Set(try lines(workdir, "exposures.jsonl").compactMap { $0["request_id"] as? String })
+            #expect(logged.isSuperset(of: (0..<50).map { "r2-\($0)" }))
+        }
+    }
+}
