@@ -33,8 +33,11 @@ struct ErasureFile {
         guard geteuid() == 0 else { return }
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().resolvingSymlinksInPath().path
         let owner = try FileManager.default.attributesOfItem(atPath: folder)
-        try FileManager.default.setAttributes(
-            owner.filter { $0.key == .ownerAccountID || $0.key == .groupOwnerAccountID }, ofItemAtPath: path)
+        guard let user = owner[.ownerAccountID] as? Int, let group = owner[.groupOwnerAccountID] as? Int else { return }
+        // Never through a link: whose folder it is could lead root to any file.
+        guard unsafe lchown(path, UInt32(user), UInt32(group)) == 0 else {
+            throw failure("given to the folder's owner")
+        }
     }
 
     /// Puts what the file knows into the store's list. Done at each start, so that a store that came back empty obeys too.
