@@ -78,7 +78,7 @@ struct Callout: Sendable {
 
     /// Asks one that answers from memory: at once, in the caller's task, but by the gate's rules.
     func ask<Value: Sendable>(
-        _ gate: DependencyGate, _ work: () async throws(CandidateError) -> Value
+        _ gate: DependencyGate, isFull: Bool, _ work: () async throws -> Value
     ) async -> CallResult<Value> {
         let permit: Breaker.Permit
         do throws(DependencyGate.Refusal) {
@@ -87,13 +87,10 @@ struct Callout: Sendable {
             return .left(error.rawValue)
         }
         defer { gate.ended() }
-        do throws(CandidateError) {
-            let value = try await work()
-            gate.finished(permit, .success, at: clock.now())
-            return .value(value)
-        } catch {
-            gate.finished(permit, error.isFault ? .failure : .ignored, at: clock.now())
-            return .left(error.reason)
-        }
+        let outcome: CallRunner.Outcome<Value>
+        do { outcome = .value(try await work()) } catch { outcome = .failure(error) }
+        let (result, verdict) = Self.judge(outcome, isFull: isFull)
+        gate.finished(permit, verdict, at: clock.now())
+        return result
     }
 }

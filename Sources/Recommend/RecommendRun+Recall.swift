@@ -132,7 +132,7 @@ extension RecommendRun {
         let source = job.source.source
         let result: CallResult<[ScoredItem]>
         if source.isImmediate {
-            result = await callout.ask(job.source.gate) { () async throws(CandidateError) in
+            result = await callout.ask(job.source.gate, isFull: job.isFull) {
                 try await source.candidates(job.query, deadline: job.until)
             }
         } else {

@@ -47,7 +47,7 @@ extension RecommendRun {
     ) async throws -> ItemRows {
         let keys = try LookupKeys(side.plan, try columns(key, ids))
         var packed = try await source.read(side.plan, keys, deadline: until)
-        return ItemRows(side, ids, LookupAnswer(side.plan, keys, &packed, now: now))
+        return ItemRows(side, LookupAnswer(side.plan, keys, &packed, now: now))
     }
 
     private static func columns(_ key: Entity.Key, _ ids: [EntityKeyValue]) throws(LookupError) -> EntityColumns {
@@ -63,14 +63,16 @@ extension RecommendRun {
         var verdicts: [(id: EntityKeyValue, passes: Bool)] = []
         var kept: [Candidate] = []
         let hasPolicy = pipeline.hasFeaturePolicy
-        for candidate in candidates {
-            if let rows { trace?.features(candidate.id, rows.all(of: candidate.id)) }
-            let told = hasPolicy ? rows.flatMap { FilterVerdict.policy(config.filters, $0, candidate.id) } : true
+        let filters = rows.map { FilterVerdict(config.filters, $0) }
+        for (row, var candidate) in candidates.enumerated() {
+            candidate.row = row
+            if let rows { trace?.features(candidate.id, rows.all(at: row)) }
+            let told = hasPolicy ? filters.flatMap { $0.policy(row) } : true
             if hasPolicy, let told { verdicts.append((candidate.id, told)) }
             if !(told ?? pipeline.policy.passes(candidate.id, at: now) ?? false) {
-                let name = policyName(candidate.id, rows)
+                let name = policyName(row, filters)
                 trace?.left(candidate.id, name)
-            } else if let filter = refusing(candidate.id, rows) {
+            } else if let filter = filters?.refusing(row) {
                 trace?.left(candidate.id, filter)
             } else {
                 kept.append(candidate)
@@ -80,22 +82,12 @@ extension RecommendRun {
         return kept
     }
 
-    /// The filter that is no policy and by which an item leaves.
-    private func refusing(_ id: EntityKeyValue, _ rows: ItemRows?) -> String? {
-        guard let rows else { return nil }
-        for filter in config.filters where !filter.isPolicy {
-            guard case .feature(let reference, let test) = filter.rule else { continue }
-            if FilterVerdict.passes(reference, test, isPolicy: false, rows, id) == false { return filter.name }
+    /// The policy by which an item leaves.
+    private func policyName(_ row: Int, _ filters: FilterVerdict?) -> String {
+        if let filters { return filters.failedPolicy(row) ?? "policy" }
+        let unread = config.filters.first { filter in
+            if case .feature = filter.rule { filter.isPolicy } else { false }
         }
-        return nil
-    }
-
-    private func policyName(_ id: EntityKeyValue, _ rows: ItemRows?) -> String {
-        for filter in config.filters where filter.isPolicy {
-            guard case .feature(let reference, let test) = filter.rule else { continue }
-            guard let rows else { return filter.name }
-            if FilterVerdict.passes(reference, test, isPolicy: true, rows, id) != true { return filter.name }
-        }
-        return "policy"
+        return unread?.name ?? "policy"
     }
 }
