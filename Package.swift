@@ -198,8 +198,9 @@ let package = Package(
         .executableTarget(
             name: "lookup-load",
             dependencies: [
-                "RedisClient", "TidemarkTesting",
+                "Ranking", "RedisClient", "TidemarkTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             path: "Benchmarks/LookupLoad", swiftSettings: house),
         .executableTarget(
@@ -214,6 +215,8 @@ let package = Package(
             path: "Benchmarks/Fuzz", swiftSettings: house),
         .executableTarget(
             name: "token-timing", dependencies: ["Serving"], path: "Benchmarks/TokenTiming", swiftSettings: house),
+        .executableTarget(
+            name: "score-rows", dependencies: ["Ranking"], path: "Benchmarks/ScoreRows", swiftSettings: house),
         // The nearest items by comparing all against hnswlib (libhnswlib-dev, headers alone), which nothing else needs.
         .target(name: "CHNSW", path: "Benchmarks/CHNSW"),
         .executableTarget(
