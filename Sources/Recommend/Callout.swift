@@ -76,7 +76,7 @@ struct Callout: Sendable {
         }
     }
 
-    /// Asks one that answers from memory: at once, in the caller's task, but by the gate's rules.
+    /// Asks one that answers from memory, or ends in time by itself: in the caller's task, but by the gate's rules.
     func ask<Value: Sendable>(
         _ gate: DependencyGate, isFull: Bool, _ work: () async throws -> Value
     ) async -> CallResult<Value> {

@@ -69,7 +69,17 @@ enum CandidateMerge {
                 taken += 1
             }
         }
-        return candidates.sorted(by: isBefore)
+        return ordered(candidates, by: \.recall)
+    }
+
+    /// Candidates by a score, the highest first; of equal ones, the better of recall. Places are sorted and each candidate is moved
+    /// once, which is what takes time.
+    static func ordered(_ candidates: [Candidate], by score: (Candidate) -> Double) -> [Candidate] {
+        let keys = candidates.enumerated().map { (score: score($1), place: $0) }.sorted { left, right in
+            left.score == right.score
+                ? isBefore(candidates[left.place], candidates[right.place]) : left.score > right.score
+        }
+        return keys.map { candidates[$0.place] }
     }
 
     private static func normal(_ score: Float, _ best: Float, _ index: Int) -> Double {
@@ -78,7 +88,7 @@ enum CandidateMerge {
         return Double(max(0, score) / best)
     }
 
-    static func isBefore(_ left: Candidate, _ right: Candidate) -> Bool {
+    private static func isBefore(_ left: Candidate, _ right: Candidate) -> Bool {
         if left.recall != right.recall { return left.recall > right.recall }
         if left.best != right.best { return left.best < right.best }
         if left.origins[0].place != right.origins[0].place { return left.origins[0].place < right.origins[0].place }

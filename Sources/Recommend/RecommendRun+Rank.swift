@@ -123,9 +123,7 @@ extension RecommendRun {
                 share == 0 ? Double(score) : (1 - share) * normal + share * candidates[index].recall
             trace?.scored(candidates[index].id, rank: score, score: blended[index].score)
         }
-        return blended.sorted { left, right in
-            left.score == right.score ? CandidateMerge.isBefore(left, right) : left.score > right.score
-        }
+        return CandidateMerge.ordered(blended, by: \.score)
     }
 
     // MARK: The rung below

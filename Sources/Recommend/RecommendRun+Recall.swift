@@ -41,9 +41,16 @@ extension RecommendRun {
         // What needs nothing of the user doesn't wait for the row.
         let jobs = sourceJobs(
             needingUser: false, UserFacts(nil, nil, context: request.context), until: plannedCut(until))
-        async let early = Self.ask(jobs, callout)
-        let read = await readUser(plan, until)
-        let results = await early
+        let (results, read): ([SourceOutcome], CallResult<LookupAnswer?>)
+        if jobs.allSatisfy(\.source.source.isImmediate) {
+            // Over sooner than a task of its own would begin.
+            results = await Self.ask(jobs, callout)
+            read = await readUser(plan, until)
+        } else {
+            async let early = Self.ask(jobs, callout)
+            read = await readUser(plan, until)
+            results = await early
+        }
         guard case .value(let answer) = read else {
             guard case .left(let reason) = read else { return nil }
             end("user", reason, since: began, until: until)
@@ -58,7 +65,8 @@ extension RecommendRun {
     private func readUser(_ plan: PipelinePlan, _ until: ContinuousClock.Instant) async -> CallResult<LookupAnswer?> {
         guard let side = plan.user else { return .value(nil) }
         let (entity, rows, now) = (request.entity, environment.rows, clock.wall())
-        return await callout.call(pipeline.store, until: until, isFull: isFull(.user, until: until)) {
+        let full = isFull(.user, until: until)
+        let read = { @Sendable () async throws -> LookupAnswer? in
             let keys = try LookupKeys(side.plan, EntityColumns([entity]))
             var packed = try await rows.read(side.plan, keys, deadline: until)
             let answer = LookupAnswer(side.plan, keys, &packed, now: now)
@@ -68,6 +76,9 @@ extension RecommendRun {
             }
             return answer
         }
+        return rows.endsInTime
+            ? await callout.ask(pipeline.store, isFull: full, read)
+            : await callout.call(pipeline.store, until: until, isFull: full, read)
     }
 
     // MARK: Sources

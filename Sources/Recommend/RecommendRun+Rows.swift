@@ -25,9 +25,14 @@ extension RecommendRun {
             return nil
         }
         let (source, now) = (environment.rows, clock.wall())
-        let result = await callout.call(pipeline.store, until: until, isFull: isFull(.rows, until: until)) {
+        let full = isFull(.rows, until: until)
+        let read = { @Sendable () async throws -> ItemRows in
             try await Self.read(side, key, ids, from: source, now: now, until: until)
         }
+        let result =
+            source.endsInTime
+            ? await callout.ask(pipeline.store, isFull: full, read)
+            : await callout.call(pipeline.store, until: until, isFull: full, read)
         switch result {
         case .value(let rows):
             end("rows", rows.hasFailures ? "partial" : "ok", since: began, until: until)

@@ -2,10 +2,16 @@ package import OnlineStore
 
 /// Where rows are read.
 package protocol RowSource: Sendable {
+    /// Whether `read` ends by its deadline whatever the store does, so that nobody need watch over it.
+    var endsInTime: Bool { get }
     /// The rows of all views of a plan. What comes after `deadline` is not looked at.
     func read(
         _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> PackedRows
+}
+
+extension RowSource {
+    package var endsInTime: Bool { false }
 }
 
 /// Rows through the calls of any store, all views at once.
