@@ -83,11 +83,17 @@ final class LookupCall: RedisLaneReceiver {
         handler.marks.trace?.enter(SpanName.admit)
     }
 
+    // Made once: what refuses costs the time of those that are answered.
+    private static let noRoomWords = "as many lookups are under way as can be answered in time"
+    private static let noRoom = ErrorBody.problem(.overloaded, noRoomWords)
+    private static let noRoomOfFeast = ErrorBody.feast(.overloaded, noRoomWords)
+
     /// There was no room in time.
     func refuse(waited: Bool) {
         ticket = nil
-        let seconds = room.serving.admission.refuse(waited: waited)
-        fail(.overloaded, "as many lookups are under way as can be answered in time", retryAfterSeconds: seconds)
+        fail(
+            route == .feast ? Self.noRoomOfFeast : Self.noRoom,
+            retryAfterSeconds: room.serving.admission.refuse(waited: waited))
     }
 
     /// There is room.
@@ -186,6 +192,7 @@ final class LookupCall: RedisLaneReceiver {
             room.serving.metrics.storeFailed(StoreError(error).code)
             rows.failRest(question.cached.plan, question.keys, reason: error.shortWords)
         } else {
+            room.storeAnsweredAt = .now()
             room.serving.gate.finished(permit, .success)
         }
         finish()
@@ -199,11 +206,12 @@ final class LookupCall: RedisLaneReceiver {
         }
     }
 
-    /// What it says of the store that it did not answer in time: nothing if it had little, or if this loop is behind itself.
+    /// What it says of the store that it did not answer in time: nothing if it had little, if this loop is behind itself, or if
+    /// the store answered others meanwhile. Then there is too much under way, which is for the limit to mend.
     private var timeoutOutcome: Breaker.Outcome {
         let (latest, timeout) = (deadline - room.settings.reserve, room.settings.timeout)
         guard deadline - arrivedAt >= timeout, (latest - askedAt) * 2 >= timeout else { return .ignored }
-        return room.isBehind(at: .now()) ? .ignored : .failure
+        return room.storeAnsweredAt > askedAt || room.isBehind(at: .now()) ? .ignored : .failure
     }
 
     private func readInTask(_ question: Question, _ permit: Breaker.Permit, until latest: NIODeadline) {

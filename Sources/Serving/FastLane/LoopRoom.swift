@@ -36,6 +36,8 @@ final class LoopRoom {
     private var pulse: RepeatedTask?
     private var lastBeat = NIODeadline.now()
     private var behindUntil = NIODeadline.now()
+    /// When the store last answered a lookup in time.
+    var storeAnsweredAt = NIODeadline.uptimeNanoseconds(0)
     /// When the first lookup of the loop's turn was read.
     var turnBegan: NIODeadline?
     /// Lookups that wait for room.

@@ -149,4 +149,39 @@ import TidemarkTesting
             }
         }
     }
+
+    /// Whom too much load makes late is no store that fails: the limit shrinks, and the breaker stays closed.
+    @Test(arguments: [true, false]) func aStoreThatAnswersOthersMeanwhileIsLeftInUse(_ answersOthers: Bool) async throws
+    {
+        var options = Self.options()
+        options.settings.timeout = .milliseconds(500)
+        options.settings.threads = 1
+        try await DaemonStage.with(options) { stage in
+            let proxy = try #require(stage.proxy)
+            try await Self.recover(stage)
+            try await proxy.set(.delay(.seconds(1)))
+            func send(_ client: RawClient, milliseconds: Int) async throws {
+                try await client.send(
+                    ConnectionTests.lookup(1, headers: ["X-Request-Timeout-Ms: \(milliseconds)"]))
+            }
+            let patient = try stage.connect()
+            if answersOthers { try await send(patient, milliseconds: 4_000) }
+            // Half a second goes by in which the store, as both know, can't answer.
+            let clock = try stage.connect()
+            for _ in 0..<2 {
+                try await send(clock, milliseconds: 300)
+                _ = try await clock.receive()
+            }
+            let hurried = try (0..<30).map { _ in try stage.connect() }
+            for client in hurried { try await send(client, milliseconds: 500) }
+            for client in hurried {
+                let answer = try await client.receive()
+                #expect(answer.status == 200 && answer.body.contains("FAILED"), "\(answer)")
+            }
+            #expect((stage.serving.gate.trips == 0) == answersOthers)
+            guard answersOthers else { return }
+            let answer = try await patient.receive()
+            #expect(answer.status == 200 && !answer.body.contains("FAILED"), "\(answer)")
+        }
+    }
 }
