@@ -263,6 +263,7 @@ let package = Package(
             "RecommendTests",
             [
                 "Recommend", "Recall", "Ranking", "OnlineStore", "RowCodec", "FeatureModel", "Resilience", "Telemetry",
+                "RedisClient",
                 .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

@@ -87,23 +87,24 @@ package final class ModelRegistry: Sendable {
     /// Loads the version that `current` names, or another one, which becomes the current one, and makes it live. The version
     /// that is live already, if the file is the same, stays as it is.
     package func reload(_ name: String, version: String? = nil) async throws(RankerError) -> ModelStatus {
-        try await onLoader(name) { folder throws(RankerError) in try self.take(name, folder, version) }
+        try await onLoader(name) { folder throws(RankerError) in
+            Self.listing(try self.take(name, folder, version), folder)
+        }
     }
 
     /// Goes back to the version before the live one, and makes it the current one of the folder too.
     package func rollback(_ name: String) async throws(RankerError) -> ModelStatus {
-        try await onLoader(name) { folder throws(RankerError) in try self.goBack(name, folder) }
+        try await onLoader(name) { folder throws(RankerError) in Self.listing(try self.goBack(name, folder), folder) }
     }
 
     /// How each model stands, by name.
     package func list() async -> [ModelStatus] {
         var statuses: [ModelStatus] = []
         for name in folders.keys.sorted() {
-            var status = self.status(name)
-            let versions: [String]? = try? await onLoader(name) { folder throws(RankerError) in try folder.versions() }
-            // A folder that can't be listed is what `problem` tells of; a busy loader leaves the list empty.
-            status.versions = versions ?? []
-            statuses.append(status)
+            let status = self.status(name)
+            // A busy loader leaves the versions empty.
+            let listed = try? await onLoader(name) { folder throws(RankerError) in Self.listing(status, folder) }
+            statuses.append(listed ?? status)
         }
         for (name, ranker) in remotes {
             var status = ModelStatus(name: name, kind: "remote")
@@ -160,6 +161,13 @@ package final class ModelRegistry: Sendable {
             }
         }
         return try result.get()
+    }
+
+    /// The status with the folder's versions; what can't be listed `problem` tells of.
+    private static func listing(_ status: ModelStatus, _ folder: ModelFolder) -> ModelStatus {
+        var status = status
+        status.versions = (try? folder.versions()) ?? []
+        return status
     }
 
     private func take(

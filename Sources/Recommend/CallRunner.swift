@@ -18,8 +18,21 @@ package final class CallRunner: Service {
         case refused
     }
 
+    /// Another way to the same value, for when the first takes long.
+    package struct Second<Value: Sendable>: Sendable {
+        /// When it makes sense, before the deadline.
+        let at: ContinuousClock.Instant
+        /// Asked then, if there is no value yet; `work` follows at once where it says `true`.
+        let admit: @Sendable () -> Bool
+        let work: @Sendable () async throws -> Value
+        /// Its value was the first.
+        let won: @Sendable () -> Void
+    }
+
     private struct Job: Sendable {
         let deadline: ContinuousClock.Instant
+        /// What to do at an instant before the deadline, if the work isn't done by then.
+        var meanwhile: (at: ContinuousClock.Instant, begin: @Sendable () -> Void)?
         let work: @Sendable () async -> Void
         let late: @Sendable () -> Void
         let refuse: @Sendable () -> Void
@@ -88,53 +101,113 @@ package final class CallRunner: Service {
     }
 
     private func run(_ job: Job) async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await job.work() }
-            group.addTask { [clock] in
-                // Cancelled when the work is done; then it settles nothing, as the work has.
-                try? await clock.sleep(job.deadline)
-                job.late()
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await job.work()
+                return true
             }
-            await group.next()
+            group.addTask { [clock] in
+                if let meanwhile = job.meanwhile {
+                    guard (try? await clock.sleep(meanwhile.at)) != nil else { return false }
+                    meanwhile.begin()
+                }
+                try? await clock.sleep(job.deadline)
+                return false
+            }
+            // The sleep ends at the deadline, or because the service ends. Work that ended first may have failed while a second
+            // call is out: then nothing is late yet.
+            if await group.next() == false { job.late() }
             group.cancelAll()
         }
     }
 
-    /// Makes a call, and returns with what came of it at the deadline at the latest.
+    /// Makes a call, and returns with what came of it at the deadline at the latest: the first value of `work` and `second`, or a
+    /// failure when none is out any more. Whichever loses goes on by itself until its end or the deadline.
     package func call<Value: Sendable>(
-        until deadline: ContinuousClock.Instant, _ work: @escaping @Sendable () async throws -> Value
+        until deadline: ContinuousClock.Instant, second: Second<Value>? = nil,
+        _ work: @escaping @Sendable () async throws -> Value
     ) async -> Outcome<Value> {
         await withCheckedContinuation { continuation in
             let race = Race(continuation)
-            let job = Job(
+            var job = Job(
                 deadline: deadline,
                 work: {
-                    do { race.settle(.value(try await work())) } catch { race.settle(.failure(error)) }
+                    do { _ = race.settle(.value(try await work())) } catch { race.failed(error) }
                 },
-                late: { race.settle(.late) }, refuse: { race.settle(.refused) })
-            let isTaken = state.withLock { state in
-                guard state.isRunning else { return false }
-                state.jobs.append(job)
-                return true
+                late: { _ = race.settle(.late) }, refuse: { _ = race.settle(.refused) })
+            if let second {
+                job.meanwhile = (second.at, { [self] in add(Self.job(second, race, until: deadline)) })
             }
-            if isTaken { wake.yield() } else { job.refuse() }
+            add(job)
         }
+    }
+
+    private static func job<Value: Sendable>(
+        _ second: Second<Value>, _ race: Race<Value>, until deadline: ContinuousClock.Instant
+    ) -> Job {
+        Job(
+            deadline: deadline,
+            work: {
+                guard race.join() else { return }
+                guard second.admit() else { return race.failed(nil) }
+                do {
+                    if race.settle(.value(try await second.work())) { second.won() }
+                } catch {
+                    race.failed(error)
+                }
+            }, late: { _ = race.settle(.late) }, refuse: {})
+    }
+
+    private func add(_ job: Job) {
+        let isTaken = state.withLock { state in
+            guard state.isRunning else { return false }
+            state.jobs.append(job)
+            return true
+        }
+        if isTaken { wake.yield() } else { job.refuse() }
     }
 }
 
-/// Resumes a continuation with what comes first.
+/// Resumes a continuation with the first value of those who run, or with the first failure when all have failed.
 private final class Race<Value: Sendable>: Sendable {
-    private let waiting: Mutex<CheckedContinuation<CallRunner.Outcome<Value>, Never>?>
-
-    init(_ continuation: CheckedContinuation<CallRunner.Outcome<Value>, Never>) {
-        waiting = Mutex(continuation)
+    private struct State {
+        var waiting: CheckedContinuation<CallRunner.Outcome<Value>, Never>?
+        var runners = 1
+        var failure: (any Error)?
     }
 
-    func settle(_ outcome: CallRunner.Outcome<Value>) {
-        let continuation = waiting.withLock { waiting in
-            defer { waiting = nil }
-            return waiting
+    private let state: Mutex<State>
+
+    init(_ continuation: CheckedContinuation<CallRunner.Outcome<Value>, Never>) {
+        state = Mutex(State(waiting: continuation))
+    }
+
+    /// One more runs, unless it is over.
+    func join() -> Bool {
+        state.withLock { state in
+            guard state.waiting != nil else { return false }
+            state.runners += 1
+            return true
         }
-        continuation?.resume(returning: outcome)
+    }
+
+    /// Ends it. `false`: it was over.
+    func settle(_ outcome: CallRunner.Outcome<Value>) -> Bool {
+        let waiting = state.withLock { state in
+            defer { state.waiting = nil }
+            return state.waiting
+        }
+        waiting?.resume(returning: outcome)
+        return waiting != nil
+    }
+
+    /// One runs no more; `nil` for one that never did.
+    func failed(_ error: (any Error)?) {
+        let last = state.withLock { state -> (any Error)? in
+            state.runners -= 1
+            if state.failure == nil { state.failure = error }
+            return state.runners == 0 ? state.failure : nil
+        }
+        if let last { _ = settle(.failure(last)) }
     }
 }

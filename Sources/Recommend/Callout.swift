@@ -13,11 +13,14 @@ enum CallResult<Value: Sendable>: Sendable {
 struct Callout: Sendable {
     let clock: RecommendClock
     let runner: CallRunner
+    /// What takes longer is slow.
+    let slow: Duration
 
     /// `isFull` says whether the time until `until` is as much as the call may be expected to need: what is late with less says
-    /// nothing about the dependency.
+    /// nothing about the dependency. Where there is a `hedge`, `again` is the second way to the same value.
     func call<Value: Sendable>(
-        _ gate: DependencyGate, until: ContinuousClock.Instant, isFull: Bool,
+        _ gate: DependencyGate, until: ContinuousClock.Instant, isFull: Bool, hedge: Hedge? = nil,
+        again: (@Sendable () async throws -> Value)? = nil,
         _ work: @escaping @Sendable () async throws -> Value
     ) async -> CallResult<Value> {
         let now = clock.now()
@@ -28,21 +31,32 @@ struct Callout: Sendable {
         } catch {
             return .left(error.rawValue)
         }
-        let outcome = await runner.call(until: until) {
+        let second = again.flatMap { again in
+            hedge?.second(gate, at: now, until: until, clock) {
+                defer { gate.ended() }
+                return try await again()
+            }
+        }
+        let outcome = await runner.call(until: until, second: second) {
             defer { gate.ended() }
             return try await work()
         }
         if case .refused = outcome { gate.ended() }
-        let (result, verdict) = Self.judge(outcome, isFull: isFull)
-        gate.finished(permit, verdict, at: clock.now())
+        let end = clock.now()
+        switch outcome {
+        case .value, .late: hedge?.finished(after: end - now)
+        case .failure, .refused: break  // Says nothing about how long an answer takes.
+        }
+        let (result, verdict) = Self.judge(outcome, isFull: isFull, isSlow: end - now > slow)
+        gate.finished(permit, verdict, at: end)
         return result
     }
 
     private static func judge<Value: Sendable>(
-        _ outcome: CallRunner.Outcome<Value>, isFull: Bool
+        _ outcome: CallRunner.Outcome<Value>, isFull: Bool, isSlow: Bool
     ) -> (CallResult<Value>, Breaker.Outcome) {
         switch outcome {
-        case .value(let value): (.value(value), .success)
+        case .value(let value): (.value(value), isSlow ? .slow : .success)
         case .late: (.left("late"), isFull ? .failure : .ignored)
         case .refused: (.left("stopping"), .ignored)
         case .failure(let error):
@@ -80,17 +94,19 @@ struct Callout: Sendable {
     func ask<Value: Sendable>(
         _ gate: DependencyGate, isFull: Bool, _ work: () async throws -> Value
     ) async -> CallResult<Value> {
+        let began = clock.now()
         let permit: Breaker.Permit
         do throws(DependencyGate.Refusal) {
-            permit = try gate.admit(at: clock.now())
+            permit = try gate.admit(at: began)
         } catch {
             return .left(error.rawValue)
         }
         defer { gate.ended() }
         let outcome: CallRunner.Outcome<Value>
         do { outcome = .value(try await work()) } catch { outcome = .failure(error) }
-        let (result, verdict) = Self.judge(outcome, isFull: isFull)
-        gate.finished(permit, verdict, at: clock.now())
+        let end = clock.now()
+        let (result, verdict) = Self.judge(outcome, isFull: isFull, isSlow: end - began > slow)
+        gate.finished(permit, verdict, at: end)
         return result
     }
 }

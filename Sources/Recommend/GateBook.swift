@@ -16,22 +16,10 @@ package final class GateBook: Sendable {
     private let limit: Int
 
     /// `limit` is the most calls out at once, a dependency.
-    package init(_ rules: Breaker.Configuration = GateBook.rules(), limit: Int = 64, clock: RecommendClock = .real) {
+    package init(_ rules: Breaker.Configuration = .init(), limit: Int = 64, clock: RecommendClock = .real) {
         state = Mutex(State(rules: rules))
         self.limit = limit
         self.clock = clock
-    }
-
-    /// The rules for calls of milliseconds.
-    package static func rules(consecutiveFailures: Int = 5, openMaximum: Duration = .seconds(10))
-        -> Breaker.Configuration
-    {
-        var rules = Breaker.Configuration()
-        rules.consecutiveFailures = min(consecutiveFailures, 5)
-        rules.openInitial = min(.milliseconds(500), openMaximum)
-        rules.openMaximum = openMaximum
-        rules.probeLease = .seconds(1)
-        return rules
     }
 
     /// The gate of that name, made where there is none.

@@ -3,8 +3,6 @@ package import Recall
 
 /// One version of a list in the memory of this process. Looking up takes no lock and no I/O.
 package protocol ItemList: Sendable {
-    /// Counts up with each version.
-    var version: UInt64 { get }
     /// The best items, best first.
     func top(segment: String?, limit: Int) -> [ScoredItem]
     /// What goes with the seeds, the latest first; best first.

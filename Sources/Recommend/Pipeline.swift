@@ -21,12 +21,16 @@ final class Pipeline: Sendable {
     let policy: PolicyMemory
     let lastGood: LastGood
     let meters: PipelineMeters
-    /// What its filters and entities say: with others, what was remembered is worth nothing.
+    /// For the reads of the user's row and of the candidates'; `nil` where none is sent twice.
+    let userHedge: Hedge?
+    let rowHedge: Hedge?
+    let shared = SharedRuns()
+    /// The plan, or why there is none, of the catalog of that generation.
     private let plans = Mutex<(generation: UInt64, plan: Result<PipelinePlan, LookupError>)?>(nil)
 
     init(
         _ config: PipelineConfig, sources: [Source], gates: GateBook, blocked: [String: Set<EntityKeyValue>],
-        meters: PipelineMeters, replacing old: Pipeline?
+        meters: PipelineMeters, replacing old: Pipeline?, at now: ContinuousClock.Instant
     ) {
         self.config = config
         self.sources = sources
@@ -40,6 +44,9 @@ final class Pipeline: Sendable {
                     && $0.config.item == config.item
             } ?? false
         policy = keepsPolicy ? old?.policy ?? PolicyMemory(config.policy) : PolicyMemory(config.policy)
+        let keepsHedges = old?.config.hedge == config.hedge
+        userHedge = keepsHedges ? old?.userHedge : meters.hedge(config.hedge, "user", at: now)
+        rowHedge = keepsHedges ? old?.rowHedge : meters.hedge(config.hedge, "rows", at: now)
         let keepsAnswers = old.map { $0.config.isLike(config) } ?? false
         lastGood = keepsAnswers ? old?.lastGood ?? LastGood(config.lastGood) : LastGood(config.lastGood)
     }

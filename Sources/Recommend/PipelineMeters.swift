@@ -7,6 +7,7 @@ final class PipelineMeters: Sendable {
     private let pipeline: String
     private let registry: MetricRegistry
     private let rungs: [PipelineConfig.Rung: Counter]
+    private let shared: Counter
     private let stages = Mutex<[StageOutcome: Histogram]>([:])
     private let leftOut = Mutex<[StageOutcome: Counter]>([:])
 
@@ -18,6 +19,7 @@ final class PipelineMeters: Sendable {
     init(_ pipeline: String, _ registry: MetricRegistry) {
         self.pipeline = pipeline
         self.registry = registry
+        shared = registry.counter(.recommendShared, [pipeline])
         rungs = Dictionary(
             uniqueKeysWithValues: PipelineConfig.Rung.allCases.map {
                 ($0, registry.counter(.recommendRungs, [pipeline, $0.rawValue]))
@@ -25,6 +27,14 @@ final class PipelineMeters: Sendable {
     }
 
     func answered(_ rung: PipelineConfig.Rung) { rungs[rung]?.add() }
+
+    /// A request was answered by another's run.
+    func wasShared() { shared.add() }
+
+    /// What sends that share of a stage's reads twice; `nil` for a share of none.
+    func hedge(_ share: Double, _ stage: String, at now: ContinuousClock.Instant) -> Hedge? {
+        share > 0 ? Hedge(share: share, pipeline: pipeline, stage: stage, registry, at: now) : nil
+    }
 
     func stageEnded(_ stage: String, _ outcome: String, after taken: Duration) {
         let key = StageOutcome(stage: stage, outcome: outcome)

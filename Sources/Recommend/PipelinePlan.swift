@@ -10,7 +10,6 @@ final class PipelinePlan: Sendable {
         let columns: [FeatureReference: Int]
     }
 
-    let generation: UInt64
     let userKeys: [Entity.Key]
     let itemKey: Entity.Key
     /// `nil` where nothing of the user is read.
@@ -21,7 +20,6 @@ final class PipelinePlan: Sendable {
     let policy: Side?
 
     init(_ config: PipelineConfig, _ catalog: any PipelineCatalog) throws(LookupError) {
-        generation = catalog.generation
         var wanted =
             try config.features.map { (name) throws(LookupError) in try catalog.features(ofService: name) } ?? []
         for source in config.sources { wanted += [source.seeds, source.segment].compactMap(\.self) }

@@ -27,17 +27,19 @@ package struct PolicyRefresher: Service {
 
     private func refreshUntilCancelled() async {
         let clock = recommender.environment.clock
-        var due: [String: ContinuousClock.Instant] = [:]
+        // By the memory: a reload that begins another one has nothing looked at yet.
+        var due: [ObjectIdentifier: ContinuousClock.Instant] = [:]
         while !Task.isCancelled {
-            for pipeline in recommender.all where due[pipeline.config.name].map({ $0 <= clock.now() }) ?? true {
+            let pipelines = recommender.all
+            due = due.filter { id, _ in pipelines.contains { ObjectIdentifier($0.policy) == id } }
+            for pipeline in pipelines where due[ObjectIdentifier(pipeline.policy)].map({ $0 <= clock.now() }) ?? true {
                 let isDone = await Self.refresh(pipeline, recommender.environment)
                 // Until there is something to look at, it is looked for more often.
                 let pause = isDone ? pipeline.config.policy.refresh : min(pipeline.config.policy.refresh, .seconds(1))
-                due[pipeline.config.name] = clock.now().advanced(by: pause)
+                due[ObjectIdentifier(pipeline.policy)] = clock.now().advanced(by: pause)
             }
-            let next = recommender.all.compactMap { due[$0.config.name] }.min()
             let wait = clock.now().advanced(by: .seconds(1))
-            guard (try? await clock.sleep(min(next ?? wait, wait))) != nil else { return }
+            guard (try? await clock.sleep(min(due.values.min() ?? wait, wait))) != nil else { return }
         }
     }
 

@@ -66,9 +66,12 @@ extension RecommendRun {
         guard let side = plan.user else { return .value(nil) }
         let (entity, rows, now) = (request.entity, environment.rows, clock.wall())
         let full = isFull(.user, until: until)
-        let read = { @Sendable () async throws -> LookupAnswer? in
+        let read = { @Sendable (isSecond: Bool) async throws -> LookupAnswer? in
             let keys = try LookupKeys(side.plan, EntityColumns([entity]))
-            var packed = try await rows.read(side.plan, keys, deadline: until)
+            var packed =
+                isSecond
+                ? try await rows.readAgain(side.plan, keys, deadline: until)
+                : try await rows.read(side.plan, keys, deadline: until)
             let answer = LookupAnswer(side.plan, keys, &packed, now: now)
             guard answer.failures.isEmpty else {
                 // One user's damaged row says nothing about the store.
@@ -76,9 +79,15 @@ extension RecommendRun {
             }
             return answer
         }
-        return rows.endsInTime
-            ? await callout.ask(pipeline.store, isFull: full, read)
-            : await callout.call(pipeline.store, until: until, isFull: full, read)
+        // What may be sent a second time needs somebody who watches when.
+        if rows.endsInTime, pipeline.userHedge == nil {
+            return await callout.ask(pipeline.store, isFull: full) { try await read(false) }
+        }
+        return await callout.call(
+            pipeline.store, until: until, isFull: full, hedge: pipeline.userHedge, again: { try await read(true) }
+        ) {
+            try await read(false)
+        }
     }
 
     // MARK: Sources

@@ -26,13 +26,15 @@ extension RecommendRun {
         }
         let (source, now) = (environment.rows, clock.wall())
         let full = isFull(.rows, until: until)
-        let read = { @Sendable () async throws -> ItemRows in
-            try await Self.read(side, key, ids, from: source, now: now, until: until)
+        let read = { @Sendable (isSecond: Bool) async throws -> ItemRows in
+            try await Self.read(side, key, ids, from: source, now: now, until: until, isSecond: isSecond)
         }
         let result =
-            source.endsInTime
-            ? await callout.ask(pipeline.store, isFull: full, read)
-            : await callout.call(pipeline.store, until: until, isFull: full, read)
+            source.endsInTime && pipeline.rowHedge == nil
+            ? await callout.ask(pipeline.store, isFull: full) { try await read(false) }
+            : await callout.call(
+                pipeline.store, until: until, isFull: full, hedge: pipeline.rowHedge, again: { try await read(true) }
+            ) { try await read(false) }
         switch result {
         case .value(let rows):
             end("rows", rows.hasFailures ? "partial" : "ok", since: began, until: until)
@@ -48,10 +50,13 @@ extension RecommendRun {
     /// All rows of items, in one read.
     static func read(
         _ side: PipelinePlan.Side, _ key: Entity.Key, _ ids: [EntityKeyValue], from source: any RowSource, now: Int64,
-        until: ContinuousClock.Instant
+        until: ContinuousClock.Instant, isSecond: Bool = false
     ) async throws -> ItemRows {
         let keys = try LookupKeys(side.plan, try columns(key, ids))
-        var packed = try await source.read(side.plan, keys, deadline: until)
+        var packed =
+            isSecond
+            ? try await source.readAgain(side.plan, keys, deadline: until)
+            : try await source.read(side.plan, keys, deadline: until)
         return ItemRows(side, LookupAnswer(side.plan, keys, &packed, now: now))
     }
 

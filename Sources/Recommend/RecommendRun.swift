@@ -22,7 +22,6 @@ struct RecommendRun {
     let pipeline: Pipeline
     let environment: Recommender.Environment
     let request: RecommendRequest
-    let start: ContinuousClock.Instant
     /// `nil` where the definitions can't be used.
     let plan: PipelinePlan?
     let k: Int
@@ -35,7 +34,7 @@ struct RecommendRun {
 
     var config: PipelineConfig { pipeline.config }
     var clock: RecommendClock { environment.clock }
-    var callout: Callout { Callout(clock: environment.clock, runner: environment.runner) }
+    var callout: Callout { Callout(clock: environment.clock, runner: environment.runner, slow: config.slowCall) }
 
     init(
         _ pipeline: Pipeline, _ environment: Recommender.Environment, _ request: RecommendRequest,
@@ -44,7 +43,6 @@ struct RecommendRun {
         self.pipeline = pipeline
         self.environment = environment
         self.request = request
-        self.start = start
         let problem: String?
         do throws(LookupError) {
             plan = try pipeline.plan(environment.catalogs)
@@ -90,7 +88,6 @@ struct RecommendRun {
         var final = answer
         final.degraded = degraded
         final.explain = trace?.explanation(of: final)
-        pipeline.meters.answered(final.rung)
         return final
     }
 

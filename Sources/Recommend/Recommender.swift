@@ -82,7 +82,7 @@ package final class Recommender: Sendable {
         }
         return Pipeline(
             config, sources: sources, gates: environment.gates, blocked: blocked,
-            meters: PipelineMeters(config.name, environment.registry), replacing: old)
+            meters: PipelineMeters(config.name, environment.registry), replacing: old, at: environment.clock.now())
     }
 
     /// The names of all pipelines.
@@ -106,12 +106,32 @@ package final class Recommender: Sendable {
                     "there is no pipeline \(request.pipeline)\(Nearest.hint(request.pipeline, among: names))",
                     at: ["pipeline"])
             }
-            var run = try RecommendRun(pipeline, environment, request, start: start, deadline: deadline)
-            return try await run.answer()
+            let run = try RecommendRun(pipeline, environment, request, start: start, deadline: deadline)
+            let answer = try await Self.answer(run, from: start, to: deadline)
+            pipeline.meters.answered(answer.rung)
+            return answer
         } catch {
             environment.registry.counter(.recommendRefused, [error.code.label]).add()
             throw error
         }
+    }
+
+    /// The answer of a run, or of the same request's run that is under way.
+    private static func answer(
+        _ run: RecommendRun, from start: ContinuousClock.Instant, to deadline: ContinuousClock.Instant
+    ) async throws(RecommendError) -> RecommendAnswer {
+        var own = run
+        guard let key = SharedRuns.Key(run.request, user: run.userKey, k: run.k) else { return try await own.answer() }
+        let enough = min(deadline - start, run.config.timeout)
+        let (outcome, isShared) = await run.pipeline.shared.outcome(key, from: start, to: deadline, enough: enough) {
+            do throws(RecommendError) {
+                return .success(try await own.answer())
+            } catch {
+                return .failure(error)
+            }
+        }
+        if isShared { run.pipeline.meters.wasShared() }
+        return try outcome.get()
     }
 
     private func collect(into registry: MetricRegistry) {

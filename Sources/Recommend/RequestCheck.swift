@@ -14,12 +14,14 @@ enum RequestCheck {
 
     /// The user's key. Without definitions nothing is known of its columns, and any will do.
     static func user(_ request: RecommendRequest, _ plan: PipelinePlan?) throws(RecommendError) -> EntityKey {
-        var names = request.entity.keys.sorted()
+        let given = request.entity.keys.sorted()
+        var names = given
         if let plan, !plan.userKeys.isEmpty {
             for key in plan.userKeys {
                 guard let value = request.entity[key.name] else {
+                    let others = given.filter { name in !plan.userKeys.contains { $0.name == name } }
                     throw RecommendError(
-                        .wrongRequest, "the entity has no \(key.name)\(Nearest.hint(key.name, among: names))",
+                        .wrongRequest, Nearest.missing(key.name, of: "the entity", among: others),
                         at: ["entity", key.name])
                 }
                 guard key.accepts(value) else {

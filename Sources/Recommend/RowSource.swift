@@ -8,6 +8,19 @@ package protocol RowSource: Sendable {
     func read(
         _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> PackedRows
+    /// The same on another connection, while `read` is still out.
+    func readAgain(
+        _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> PackedRows
+}
+
+extension RowSource {
+    /// For stores whose client shares out its connections itself.
+    package func readAgain(
+        _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> PackedRows {
+        try await read(plan, keys, deadline: deadline)
+    }
 }
 
 extension RowSource {

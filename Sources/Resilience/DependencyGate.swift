@@ -17,6 +17,8 @@ package final class DependencyGate: Sendable {
         package let state: Breaker.State
         package let override: OverridableBreaker.Override?
         package let trips: Int
+        /// Results that came too late to count.
+        package let lateResults: Int
         package let inFlight: Int
         package let limit: Int
     }
@@ -49,6 +51,17 @@ package final class DependencyGate: Sendable {
             return .success(permit)
         }
         return try outcome.get()
+    }
+
+    /// A second call under a permit that is out. Where this is `true`, follow it with `ended`; only the first call's outcome
+    /// counts. Never beyond the bulkhead, and only while the breaker is closed: second calls finish off what is half down.
+    package func admitSecond() -> Bool {
+        state.withLock { state in
+            let isClosed = state.breaker.override == nil && state.breaker.state == .closed
+            guard isClosed, state.inFlight < state.limit else { return false }
+            state.inFlight += 1
+            return true
+        }
     }
 
     /// What became of a call, as far as its caller waited.
@@ -89,6 +102,6 @@ package final class DependencyGate: Sendable {
     private static func reading(_ state: borrowing State) -> Reading {
         Reading(
             state: state.breaker.state, override: state.breaker.override, trips: state.breaker.trips,
-            inFlight: state.inFlight, limit: state.limit)
+            lateResults: state.breaker.lateResults, inFlight: state.inFlight, limit: state.limit)
     }
 }

@@ -12,8 +12,6 @@ package struct OverridableBreaker: ~Copyable {
     }
 
     private var breaker: Breaker
-    private var seed: UInt64
-    private var earlierTrips = 0
     /// What it is forced to; `nil` while the breaker decides.
     package private(set) var override: Override?
 
@@ -24,13 +22,14 @@ package struct OverridableBreaker: ~Copyable {
 
     package init(_ configuration: Breaker.Configuration = .init(), seed: UInt64, at now: ContinuousClock.Instant) {
         breaker = Breaker(configuration, seed: seed, at: now)
-        self.seed = seed
     }
 
     /// What the breaker beneath does with calls; `override` comes first.
     package var state: Breaker.State { breaker.state }
     /// How often it opened by itself.
-    package var trips: Int { earlierTrips + breaker.trips }
+    package var trips: Int { breaker.trips }
+    /// Results that came too late to count.
+    package var lateResults: Int { breaker.lateResults }
 
     /// Changes the rules; what was counted stays.
     package mutating func configure(_ configuration: Breaker.Configuration, at now: ContinuousClock.Instant) {
@@ -57,9 +56,6 @@ package struct OverridableBreaker: ~Copyable {
     /// Forces it, or with `nil` lets it begin anew.
     package mutating func force(_ override: Override?, at now: ContinuousClock.Instant) {
         self.override = override
-        guard override == nil else { return }
-        earlierTrips += breaker.trips
-        seed &+= 0x9e37_79b9_7f4a_7c15
-        breaker = Breaker(breaker.configuration, seed: seed, at: now)
+        if override == nil { breaker.reset(at: now) }
     }
 }

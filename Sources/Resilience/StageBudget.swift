@@ -28,8 +28,6 @@ package struct StageBudget: Sendable {
         case skipped
     }
 
-    /// When the request must be answered.
-    package let deadline: ContinuousClock.Instant
     /// When the fallback must begin.
     package let soft: ContinuousClock.Instant
     private let stages: [Stage]
@@ -41,7 +39,6 @@ package struct StageBudget: Sendable {
         _ stages: [Stage], from start: ContinuousClock.Instant, to deadline: ContinuousClock.Instant, reserve: Duration
     ) {
         self.stages = stages
-        self.deadline = deadline
         let whole = max(.zero, deadline - start)
         soft = deadline.advanced(by: .zero - min(max(.zero, reserve), whole / 2))
     }
@@ -61,10 +58,4 @@ package struct StageBudget: Sendable {
         if let most = plan.most { length = min(length, most) }
         return .until(now.advanced(by: min(length, left)))
     }
-
-    /// Whether the fallback must begin now.
-    package func isOver(at now: ContinuousClock.Instant) -> Bool { now >= soft }
-
-    /// What is left for stages, at least zero.
-    package func left(at now: ContinuousClock.Instant) -> Duration { max(.zero, soft - now) }
 }

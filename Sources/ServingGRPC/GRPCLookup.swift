@@ -101,6 +101,7 @@ final class GRPCLookup: Sendable {
         guard let permit = serving.gate.admit() else {
             throw RPCError(code: .unavailable, message: "the store fails, and is left alone for a while")
         }
+        let askedAt = ContinuousClock.now
         let found = await events(plan, keys, time.span, until: latest)
         let isLate = found.count < plan.plan.views.count
         let failures = found.compactMap { event in
@@ -108,7 +109,7 @@ final class GRPCLookup: Sendable {
         }
         for error in failures { serving.metrics.storeFailed(error.code) }
         if isLate { serving.metrics.storeFailed(.deadlineExceeded) }
-        serving.gate.finished(permit, outcome(failures, isLate: isLate, time))
+        serving.gate.finished(permit, outcome(failures, isLate: isLate, time, since: askedAt))
         try Task.checkCancellation()
         if failures.count == found.count {
             throw isLate ? RPCError.late : Self.unavailable(failures)
@@ -161,9 +162,13 @@ final class GRPCLookup: Sendable {
         }
     }
 
-    private func outcome(_ failures: [StoreError], isLate: Bool, _ time: CallTime) -> Breaker.Outcome {
+    private func outcome(
+        _ failures: [StoreError], isLate: Bool, _ time: CallTime, since askedAt: ContinuousClock.Instant
+    ) -> Breaker.Outcome {
         if failures.contains(where: { $0.isRetryable && $0.code != .deadlineExceeded }) { return .failure }
-        guard isLate || failures.contains(where: { $0.code == .deadlineExceeded }) else { return .success }
+        guard isLate || failures.contains(where: { $0.code == .deadlineExceeded }) else {
+            return settings.slowCall.map { ContinuousClock.now - askedAt > $0 } == true ? .slow : .success
+        }
         return time.isFull ? .failure : .ignored
     }
 

@@ -25,7 +25,9 @@ package final class SyncGuards: Sendable {
         var configuration = Breaker.Configuration()
         configuration.consecutiveFailures = settings.breakerFailures
         configuration.openInitial = settings.breakerOpen
-        configuration.successesToClose = 1
+        // One pass at a time begins anyway, and minutes may lie between two.
+        configuration.probes = 1
+        configuration.answersPerStep = 1
         configuration.probeLease = .seconds(60)
         self.configuration = configuration
         self.time = time

@@ -51,6 +51,8 @@ package enum MetricName {
     package static let recommendRungs = "tidemark_recommend_rung_total"
     package static let recommendLeftOut = "tidemark_recommend_left_out_total"
     package static let recommendRefused = "tidemark_recommend_refused_total"
+    package static let recommendShared = "tidemark_recommend_shared_total"
+    package static let recommendHedges = "tidemark_recommend_hedges_total"
     package static let recommendRemembered = "tidemark_recommend_remembered"
     package static let stageDurationSeconds = "tidemark_stage_duration_seconds"
     package static let dependencyCalls = "tidemark_dependency_calls"

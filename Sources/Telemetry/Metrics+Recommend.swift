@@ -10,6 +10,14 @@ extension CounterMetric {
     package static let recommendRefused = CounterMetric(
         MetricName.recommendRefused, help: "Requests for recommendations that got an error, by what was wrong.",
         labels: ["reason"])
+    package static let recommendShared = CounterMetric(
+        MetricName.recommendShared,
+        help: "Requests for recommendations that were answered by the run of the same request of another caller.",
+        labels: ["pipeline"])
+    package static let recommendHedges = CounterMetric(
+        MetricName.recommendHedges,
+        help: "Second reads of rows: sent, won (answered before the first), and held back for want of budget or room.",
+        labels: ["pipeline", "stage", "event"])
 }
 
 extension GaugeMetric {
@@ -33,7 +41,8 @@ extension MetricFamily {
     /// All of this file.
     static let recommend: [MetricFamily] = [
         CounterMetric.recommendRungs.family, CounterMetric.recommendLeftOut.family,
-        CounterMetric.recommendRefused.family, GaugeMetric.dependencyCalls.family,
+        CounterMetric.recommendRefused.family, CounterMetric.recommendShared.family,
+        CounterMetric.recommendHedges.family, GaugeMetric.dependencyCalls.family,
         GaugeMetric.recommendRemembered.family, HistogramMetric.stageDurationSeconds.family,
     ]
 }

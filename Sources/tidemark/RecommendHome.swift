@@ -13,7 +13,7 @@ struct RecommendHome: Sendable {
     let recommender: Recommender
     let runner: CallRunner
     let gates: GateBook
-    private let library: RecallLibrary?
+    private let library: RecallLibrary
     private let configPath: String
     private let logger: Logger
 
@@ -26,31 +26,41 @@ struct RecommendHome: Sendable {
         self.logger = logger
         runner = CallRunner()
         gates = GateBook(Self.rules(config))
-        let library = config.recall.map {
-            RecallLibrary($0, directory: ConfigFiles.resolve($0.directory, from: configPath), logger: logger)
-        }
+        let (recall, directory) = Self.recall(config, configPath)
+        let library = RecallLibrary(recall, directory: directory, logger: logger)
         self.library = library
-        if let library { RecallMetrics.install(library, in: registry) }
+        RecallMetrics.install(library, in: registry)
         recommender = Recommender(
             Recommender.Environment(
-                runner: runner, catalogs: catalogs, rows: rows, list: { library?.list($0) }, ranker: ranker,
+                runner: runner, catalogs: catalogs, rows: rows, list: { library.list($0) }, ranker: ranker,
                 gates: gates, registry: registry, logger: logger))
         recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
     }
 
     private static func rules(_ config: Config) -> Breaker.Configuration {
-        GateBook.rules(
-            consecutiveFailures: config.serve.breaker.failures, openMaximum: config.serve.breaker.open)
+        var rules = Breaker.Configuration(
+            config.serve.breaker, longestCall: config.pipelines.map(\.timeout).max() ?? .zero)
+        // Whatever lookups bear: an answer goes on without the dependency.
+        rules.consecutiveFailures = min(rules.consecutiveFailures, 5)
+        return rules
     }
 
     /// Goes by another config's pipelines. A file that can't be read leaves the old ones in force.
     func apply(_ config: Config) {
         gates.configure(Self.rules(config))
+        let (recall, directory) = Self.recall(config, configPath)
+        library.apply(recall, directory: directory)
         do {
             recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
         } catch {
             logger.error("the pipelines are not taken; the old ones stay", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// The lists of a config, which may have none, and their folder.
+    private static func recall(_ config: Config, _ configPath: String) -> (RecallConfig, directory: String) {
+        let recall = config.recall ?? RecallConfig(lists: [])
+        return (recall, ConfigFiles.resolve(recall.directory, from: configPath))
     }
 
     /// The items of each filter's file.
@@ -66,10 +76,10 @@ struct RecommendHome: Sendable {
     }
 
     /// Reads the lists once, so that the first request finds them.
-    func load() async { await library?.load() }
+    func load() async { await library.load() }
 
     /// What must run before requests come, in the order of dependency.
-    var services: [any Service] { (library.map { [$0] } ?? []) + [runner] }
+    var services: [any Service] { [library, runner] }
 
     /// What runs while requests come, and ends before what it reads with.
     var followers: [any Service] { [PolicyRefresher(recommender)] }

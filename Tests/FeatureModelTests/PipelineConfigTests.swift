@@ -40,6 +40,7 @@ struct PipelineConfigTests {
         let home = try #require(try parse(Self.right).pipeline("home"))
         #expect(home.k == 10 && home.maximumK == 100)
         #expect(home.timeout == .milliseconds(80))
+        #expect(home.slowCall == .milliseconds(80) && home.hedge == 0, "slow is what takes all of it")
         #expect(home.sources.map(\.name) == ["similar", "popular"])
         #expect(home.sources[0].seeds == FeatureReference(view: "recent", feature: "items"))
         #expect(home.sources[0].quota == 150 && home.sources[0].weight == 2)
@@ -50,6 +51,14 @@ struct PipelineConfigTests {
                 == .feature(FeatureReference(view: "item", feature: "available"), .equals(.flag(true))))
         #expect(home.ladder == [.ranking, .recall, .lastGood, .popularity])
         #expect(home.recallShare == 0.1)
+    }
+
+    @Test func slowCallsAndHedgesAreRead() throws {
+        let text = Self.right.replacing("k: 10", with: "timeout: 90ms\n    slow_call: 30ms\n    hedge: 0.05")
+        let home = try #require(try parse(text).pipeline("home"))
+        #expect(home.slowCall == .milliseconds(30) && home.hedge == 0.05)
+        let other = try parse(Self.right.replacing("k: 10", with: "timeout: 90ms")).pipeline("home")
+        #expect(other?.slowCall == .milliseconds(90))
     }
 
     @Test func testsOfFeaturesTakeWhatTheySay() {
@@ -69,6 +78,8 @@ struct PipelineConfigTests {
         ("model: ctr", "model: cvr", "pipelines.home.ranker.model"),
         ("k: 10", "k: 200\n    max_k: 100", "at most max_k = 100"),
         ("k: 10", "timeout: 30s", "at most serve.max_timeout"),
+        ("k: 10", "hedge: 0.6", "from 0 to 0.5"),
+        ("k: 10", "slow_call: 0s", "from 1ms to 10m"),
         ("is: true, policy", "policy", "a feature and no test"),
         ("max: 100", "max: 100, is: 3", "several tests of one feature"),
         ("at_most: 5", "at_most: 5, policy: true", "at_most without policy"),

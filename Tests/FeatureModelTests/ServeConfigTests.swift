@@ -27,7 +27,7 @@ import Testing
           unready: 0s
           catalog_refresh: 500ms
           feast_statuses: feast
-          breaker: {failures: 7, open: 3s}
+          breaker: {failures: 7, open: 3s, window: 20s, min_calls: 8, failure_share: 0.4, slow_share: 0.6, slow_call: 40ms}
         """
 
     private func parse(_ text: String) throws(DefinitionErrors) -> Config {
@@ -58,6 +58,9 @@ import Testing
         #expect(serve.feastStatuses == .feast)
         #expect(serve.breaker.failures == 7)
         #expect(serve.breaker.open == .seconds(3))
+        #expect(serve.breaker.window == .seconds(20) && serve.breaker.minimumCalls == 8)
+        #expect(serve.breaker.failureShare == 0.4 && serve.breaker.slowShare == 0.6)
+        #expect(serve.breaker.slowCall == .milliseconds(40))
         #expect(try parse(Self.right).uninterpreted.isEmpty)
     }
 
@@ -83,6 +86,9 @@ import Testing
         #expect(serve.feastStatuses == .honest)
         #expect(serve.breaker.failures == 5)
         #expect(serve.breaker.open == .seconds(1))
+        #expect(serve.breaker.window == .seconds(10) && serve.breaker.minimumCalls == 20)
+        #expect(serve.breaker.failureShare == 0.5 && serve.breaker.slowShare == 0.8)
+        #expect(serve.breaker.slowCall == nil, "lookups are of any size")
     }
 
     @Test func aLongTimeoutRaisesTheDefaultOfTheLongest() throws {

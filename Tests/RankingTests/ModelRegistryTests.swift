@@ -26,6 +26,7 @@ import TidemarkTesting
         #expect(status.isChanged)
         #expect(status.live?.version == "2")
         #expect(status.previous?.version == "1")
+        #expect(status.versions == ["1", "2"], "an answer to a reload tells what there is, as the list does")
         #expect(registry.ranker("ranker")?.version == "2")
         #expect(registry.ranker("ranker")?.columns == ModelFixture.columns)
     }
@@ -51,6 +52,7 @@ import TidemarkTesting
         let status = try await registry.rollback("ranker")
         #expect(status.live?.version == "1")
         #expect(status.previous?.version == "2")
+        #expect(status.versions == ["1", "2"])
         #expect(try fixture.folder.currentVersion() == "1")
         let again = try await registry.rollback("ranker")
         #expect(again.live?.version == "2")

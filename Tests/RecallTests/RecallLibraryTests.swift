@@ -130,6 +130,52 @@ struct RecallLibraryTests {
         }
     }
 
+    private func config(_ lists: [(String, RecallKind)]) -> RecallConfig {
+        RecallConfig(
+            lists: lists.map { RecallListConfig(name: $0.0, kind: $0.1, from: "shop", query: "", item: "item") })
+    }
+
+    @Test func anotherConfigIsTakenAndWhatItKeepsStays() async throws {
+        try await withLibrary { library, directory in
+            try RecallFolderTests.publish(7, directory)
+            library.apply(config([]), directory: directory)
+            await library.load()
+            #expect(library.list("list") == nil && library.status().isEmpty, "no config has it")
+            library.apply(config([("list", .popularity), ("other", .newest)]), directory: directory)
+            await library.load()
+            #expect(number(library.list("list")) == 7)
+            #expect(library.status().map(\.name) == ["list", "other"])
+            library.apply(config([("list", .popularity)]), directory: directory)
+            #expect(number(library.list("list")) == 7, "before any look")
+            library.apply(config([("list", .coOccurrence)]), directory: directory)
+            #expect(library.list("list") == nil, "it has no neighbours")
+            await library.load()
+            #expect(library.status().first?.refusal?.contains("build it anew") == true)
+        }
+    }
+
+    @Test func anotherDirectoryIsReadAndTheListsOfTheOldOneStayUntilThen() async throws {
+        try await withLibrary { library, directory in
+            let other = try TemporaryFolder.make()
+            defer { TemporaryFolder.remove(other) }
+            try RecallFolderTests.publish(7, directory)
+            await library.load()
+            library.apply(config([("list", .popularity)]), directory: other)
+            #expect(number(library.list("list")) == 7)
+            await library.load()
+            #expect(number(library.list("list")) == 7, "nothing was ever built there")
+            // A version of the same number.
+            try RecallFolderTests.publish(8, other)
+            try RecallFolderTests.change("\(other)/list/1/data.bin") { $0[75] ^= 1 }
+            await library.load()
+            #expect(number(library.list("list")) == 7)
+            #expect(library.status().first?.refusal?.contains("digest") == true)
+            try RecallFolderTests.publish(9, other)
+            await library.load()
+            #expect(number(library.list("list")) == 9)
+        }
+    }
+
     @Test func aServiceFollowsNewVersionsUntilItIsCancelled() async throws {
         let directory = try TemporaryFolder.make()
         defer { TemporaryFolder.remove(directory) }

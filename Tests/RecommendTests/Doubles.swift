@@ -19,6 +19,8 @@ final class Temper: Sendable {
         var held: [CheckedContinuation<Void, Never>] = []
         var isReleased = false
         var endsInTime = false
+        var holds = false
+        var pace = Duration.zero
     }
 
     struct Failed: Error {}
@@ -49,16 +51,23 @@ final class Temper: Sendable {
         set { state.withLock { $0.endsInTime = newValue } }
     }
 
+    /// How far a call that is well moves the clock.
+    var pace: Duration {
+        get { state.withLock { $0.pace } }
+        set { state.withLock { $0.pace = newValue } }
+    }
+
     var calls: Int { state.withLock { $0.calls } }
 
     /// Does what the mood says, before the double does its work.
     func strike() async throws(Failed) {
-        let (mood, call) = state.withLock { state in
+        let (mood, call, holds) = state.withLock { state in
             state.calls += 1
-            return (state.mood, state.calls)
+            return (state.mood, state.calls, state.holds)
         }
+        if holds { await hold(whenReleased: false) }
         switch mood {
-        case .well: return
+        case .well: clock.advance(by: pace)
         case .failing: throw Failed()
         case .flapping: if !call.isMultiple(of: 2) { throw Failed() }
         case .slow:
@@ -81,6 +90,9 @@ final class Temper: Sendable {
         }
     }
 
+    /// Holds whoever comes until `letGo`, without time passing.
+    func holdOn() { state.withLock { $0.holds = true } }
+
     /// Lets go of what was held, and holds nothing from now on.
     func release() {
         let held = state.withLock { state in
@@ -94,7 +106,10 @@ final class Temper: Sendable {
     /// Lets go of what is held now: slow answers come in the end.
     func letGo() {
         let held = state.withLock { state in
-            defer { state.held = [] }
+            defer {
+                state.held = []
+                state.holds = false
+            }
             return state.held
         }
         for waiting in held { waiting.resume() }
@@ -119,7 +134,6 @@ struct TestSource: CandidateSource {
 
 /// Items 1, 2, 3 … with falling scores; near to a seed are those behind it.
 struct TestList: ItemList {
-    var version: UInt64 { 1 }
     var items = 40
 
     func top(segment: String?, limit: Int) -> [ScoredItem] {

@@ -132,7 +132,7 @@ struct LadderTests {
             #expect(sixth.reasons["ranker"] == "breaker_open")
             stage.ranker.mood = .well
             stage.clock.advance(by: .seconds(10))
-            for _ in 0..<3 {
+            for _ in 0..<9 {
                 let answer = try await stage.ask()
                 #expect(answer.rung == .ranking)
             }
@@ -155,6 +155,68 @@ struct LadderTests {
             stage.rows.mood = .failing
             let last = try await stage.ask(user: 1)
             #expect(last.rung == .lastGood)
+        }
+    }
+
+    @Test func slowCallsOpenABreakerThatNoFailureOpens() async throws {
+        let text = Stage.config.replacing("timeout: 80ms", with: "timeout: 80ms\n    slow_call: 20ms")
+        try await Stage.with(text) { stage in
+            let gate = try #require(stage.gates.all.first { $0.name == "ranker.ctr" })
+            stage.ranker.pace = .milliseconds(21)
+            for _ in 0..<19 {
+                let answer = try await stage.ask()
+                #expect(answer.rung == .ranking, "it comes in time")
+            }
+            #expect(gate.reading.state == .closed)
+            _ = try await stage.ask()
+            #expect(gate.reading.state == .open)
+            let next = try await stage.ask()
+            #expect(next.reasons["ranker"] == "breaker_open")
+            // Three slow probes open it again; then it is well.
+            stage.clock.advance(by: .seconds(31))
+            for _ in 0..<3 { _ = try await stage.ask() }
+            #expect(gate.reading.state == .open && gate.reading.trips == 2)
+            stage.ranker.pace = .zero
+            stage.clock.advance(by: .seconds(31))
+            for _ in 0..<9 { _ = try await stage.ask() }
+            #expect(gate.reading.state == .closed)
+        }
+    }
+
+    /// O12 of the test matrix: breakers, deadlines and memories go by the monotonic clock.
+    @Test(arguments: [Int64(-86_400), 86_400])
+    func stepsOfTheWallClockMoveNothing(seconds: Int64) async throws {
+        try await Stage.with { stage in
+            let gate = try #require(stage.gates.all.first { $0.name == "ranker.ctr" })
+            stage.ranker.mood = .failing
+            for _ in 0..<5 { _ = try await stage.ask() }
+            stage.wallStep.seconds = seconds
+            let refused = try await stage.ask()
+            #expect(refused.reasons["ranker"] == "breaker_open" && gate.reading.state == .open)
+            stage.ranker.mood = .well
+            stage.clock.advance(by: .seconds(10))
+            stage.wallStep.seconds = -seconds
+            for _ in 0..<9 { _ = try await stage.ask() }
+            #expect(gate.reading.state == .closed)
+            stage.rows.mood = .failing
+            let last = try await stage.ask()
+            #expect(last.rung == .lastGood, "what was kept a moment ago is a moment old")
+        }
+    }
+
+    @Test func aMisspeltKeyIsPutRight() async throws {
+        try await Stage.with { stage in
+            let cases: [([String: EntityKeyValue], String)] = [
+                (["userid": EntityKeyValue.integer(1)], "userid is no key of the entity; did you mean user_id?"),
+                (["city": .integer(1)], "the entity has no user_id; it has: city"), ([:], "the entity has no user_id"),
+                (["user_id": .integer(1), "usr_id": .integer(2)], "there is no key usr_id; did you mean user_id?"),
+            ]
+            for (entity, words) in cases {
+                let error = await #expect(throws: RecommendError.self) { () async throws in
+                    _ = try await stage.ask { $0.entity = entity }
+                }
+                #expect(error?.description == words)
+            }
         }
     }
 

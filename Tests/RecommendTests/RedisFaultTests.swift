@@ -16,7 +16,7 @@ struct RedisFaultTests {
             configuration.callTimeout = .seconds(1)
             let store = try await RedisStore(configuration: configuration)
             try await TestCatalog.fill(store)
-            try await Self.recommending(store) { recommender, gates in
+            try await Self.recommending(StoreRows(store)) { recommender, gates in
                 let isKnown = await PolicyRefresher(recommender).refresh()
                 #expect(isKnown)
                 try await Self.untilRanked(recommender, gates)
@@ -62,8 +62,10 @@ struct RedisFaultTests {
         }
     }
 
-    private static func recommending(
-        _ store: RedisStore, _ body: @escaping @Sendable (Recommender, GateBook) async throws -> Void
+    /// Runs `body` with a recommender of real time over those rows.
+    static func recommending(
+        _ rows: any RowSource, _ config: String = Stage.config, _ registry: MetricRegistry = MetricRegistry(),
+        _ body: @escaping @Sendable (Recommender, GateBook) async throws -> Void
     ) async throws {
         let runner = CallRunner()
         let gates = GateBook()
@@ -72,11 +74,11 @@ struct RedisFaultTests {
         let well = Temper(ManualClock(), engaged)
         let recommender = Recommender(
             Recommender.Environment(
-                runner: runner, catalogs: TestCatalog(), rows: StoreRows(store), list: { _ in TestList() },
-                ranker: { _ in TestRanker(temper: well) }, gates: gates, registry: MetricRegistry(),
+                runner: runner, catalogs: TestCatalog(), rows: rows, list: { _ in TestList() },
+                ranker: { _ in TestRanker(temper: well) }, gates: gates, registry: registry,
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
         recommender.apply(
-            try Config.parse(file: "t.yaml", text: Array(Stage.config.utf8)).pipelines,
+            try Config.parse(file: "t.yaml", text: Array(config.utf8)).pipelines,
             blocked: ["blocklist.txt": BlockList.parse(Array("3\n105\n".utf8))])
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await runner.run() }

@@ -52,6 +52,8 @@ struct Stage: Sendable {
     let rows: Temper
     let ranker: Temper
     let hasList: Mutex<Bool>.Box
+    /// Seconds that the wall clock has been put forward.
+    let wallStep: Mutex<Int64>.Step
     let store: MemoryStore
 
     var all: [Temper] { [similar, popular, rows, ranker] }
@@ -90,12 +92,16 @@ struct Stage: Sendable {
         ranker = Temper(clock, engaged, patience: .milliseconds(80))
         gates = GateBook(clock: clock.recommending)
         let hasList = Mutex<Bool>.Box(true)
+        let wallStep = Mutex<Int64>.Step()
+        self.wallStep = wallStep
         self.hasList = hasList
         store = MemoryStore()
         try await TestCatalog.fill(store)
         let (similar, popular, model) = (similar, popular, TestRanker(temper: ranker))
         var environment = Recommender.Environment(
-            clock: clock.recommending, runner: runner, catalogs: TestCatalog(),
+            clock: RecommendClock(
+                now: clock.recommending.now, wall: { 1_000_000_000_000 + wallStep.seconds * 1_000_000 },
+                sleep: clock.recommending.sleep), runner: runner, catalogs: TestCatalog(),
             rows: TestRows(rows: StoreRows(store), temper: rows),
             list: { _ in hasList.value ? TestList() : nil },
             ranker: { $0 == "ctr" ? model : nil }, gates: gates, registry: registry,
@@ -133,6 +139,17 @@ extension Mutex where Value == Bool {
         var value: Bool {
             get { flag.withLock { $0 } }
             set { flag.withLock { $0 = newValue } }
+        }
+    }
+}
+
+extension Mutex where Value == Int64 {
+    /// How far a clock was put forward.
+    final class Step: Sendable {
+        private let step = Mutex<Int64>(0)
+        var seconds: Int64 {
+            get { step.withLock { $0 } }
+            set { step.withLock { $0 = newValue } }
         }
     }
 }

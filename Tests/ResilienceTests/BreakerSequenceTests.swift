@@ -4,39 +4,69 @@ import TidemarkTesting
 
 /// Random events against what must always hold.
 struct BreakerSequenceTests {
+    /// A permit that is out, with what the breaker must hold against it.
+    private struct Out {
+        let permit: Breaker.Permit
+        /// How many transitions there had been.
+        let epoch: Int
+    }
+
     @Test(arguments: SeededGenerator.seeds(24))
     func itNeverSticksAndLateResultsNeverCount(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
-        var rules = Breaker.Configuration()
-        rules.probes = 1 + generator.below(3)
-        rules.consecutiveFailures = 1 + generator.below(5)
-        rules.successesToClose = 1 + generator.below(4)
-        rules.minimumCalls = 1 + generator.below(30)
         var now = ContinuousClock.now
-        let breaker = BreakerDriver(rules, seed: seed, at: now)
-        var out: [Breaker.Permit] = []
-        var retired: [Breaker.Permit] = []
+        let breaker = BreakerDriver(Self.rules(&generator), seed: seed, at: now)
+        var (out, retired): ([Out], [Out]) = ([], [])
+        var epoch = 0
         for _ in 0..<5_000 {
-            let before = breaker.state
-            switch generator.below(4) {
+            let (before, trips) = (breaker.state, breaker.trips)
+            // What `admit` moves, it moves before it gives the permit.
+            var isNew = false
+            switch generator.below(5) {
             case 0, 1:
-                if case .pass(let permit) = breaker.admit(at: now) { out.append(permit) }
+                let admission = breaker.admit(at: now)
                 expectAllowed(before, breaker.state)
+                isNew = breaker.state != before || breaker.trips > trips
+                if case .pass(let permit) = admission {
+                    out.append(Out(permit: permit, epoch: epoch + (isNew ? 1 : 0)))
+                }
             case 2 where !out.isEmpty:
-                let permit = out.remove(at: generator.below(out.count))
-                breaker.finished(permit, generator.pick([.success, .failure, .failure, .ignored]), at: now)
-                retired.append(permit)
+                let call = out.remove(at: generator.below(out.count))
+                let late = breaker.lateResults
+                breaker.finished(call.permit, generator.pick([.success, .slow, .failure, .failure, .ignored]), at: now)
+                // What was admitted before the last transition is counted as late, and does nothing else: the state may only
+                // have moved because a probe's lease ended.
+                if call.epoch != epoch {
+                    #expect(breaker.lateResults == late + 1)
+                    #expect(breaker.state == before || (before == .halfOpen && breaker.state == .open))
+                }
+                retired.append(call)
             case 3 where !retired.isEmpty && before != .closed:
                 // Given back a second time: in the closed state nobody can tell, elsewhere it must not count.
-                let trips = breaker.trips
-                breaker.finished(generator.pick(retired), .success, at: now)
+                breaker.finished(generator.pick(retired).permit, .success, at: now)
                 #expect(breaker.state == before || breaker.trips > trips, "a lease may end, nothing else")
-            default:
-                now = now.advanced(by: .milliseconds(generator.below(3_000)))
+            case 4 where generator.chance(0.02):
+                breaker.reset(at: now)
+                #expect(breaker.state == .closed)
+                isNew = true
+            case 4 where generator.chance(0.02): breaker.configure(Self.rules(&generator), at: now)
+            default: now = now.advanced(by: .milliseconds(generator.below(3_000)))
             }
+            if isNew || breaker.state != before || breaker.trips > trips { epoch += 1 }
             if generator.chance(0.05) { out.removeAll() }
         }
         try expectToRecover(breaker, at: now)
+    }
+
+    private static func rules(_ generator: inout SeededGenerator) -> Breaker.Configuration {
+        var rules = Breaker.Configuration()
+        rules.probes = 1 + generator.below(9)
+        rules.consecutiveFailures = 1 + generator.below(5)
+        rules.answersPerStep = 1 + generator.below(4)
+        rules.minimumCalls = 1 + generator.below(30)
+        rules.slowRatio = generator.pick([0.5, 0.8, 1])
+        rules.probeLease = .milliseconds(1 + generator.below(8_000))
+        return rules
     }
 
     private func expectAllowed(_ before: Breaker.State, _ after: Breaker.State) {
@@ -70,7 +100,7 @@ struct BreakerSequenceTests {
         var rules = Breaker.Configuration()
         rules.probes = 1 + generator.below(4)
         rules.consecutiveFailures = 1
-        rules.successesToClose = .max
+        rules.answersPerStep = 2
         var now = ContinuousClock.now
         let breaker = BreakerDriver(rules, seed: seed, at: now)
         var probes: [Breaker.Permit] = []
@@ -86,7 +116,7 @@ struct BreakerSequenceTests {
             if generator.chance(0.3), !probes.isEmpty {
                 let outcome = generator.pick([Breaker.Outcome.success, .ignored, .failure])
                 breaker.finished(probes.removeLast(), outcome, at: now)
-                if breaker.state == .open { probes.removeAll() }
+                if breaker.state != .halfOpen { probes.removeAll() }
             }
         }
         #expect(breaker.trips > 1)

@@ -29,7 +29,7 @@ struct DependencyGateTests {
         for _ in 0..<5 { gate.finished(try begun(gate, start), .failure, at: start) }
         #expect(throws: DependencyGate.Refusal.breakerOpen) { try gate.admit(at: start) }
         let later = start + .seconds(60)
-        for _ in 0..<3 { gate.finished(try begun(gate, later), .success, at: later) }
+        for _ in 0..<9 { gate.finished(try begun(gate, later), .success, at: later) }
         #expect(gate.reading.state == .closed)
         #expect(gate.reading.inFlight == 0)
     }
@@ -38,6 +38,27 @@ struct DependencyGateTests {
         let permit = try gate.admit(at: now)
         gate.ended()
         return permit
+    }
+
+    @Test func aSecondCallNeedsAClosedBreakerAndRoom() throws {
+        let gate = DependencyGate("g", limit: 2, at: start)
+        let first = try gate.admit(at: start)
+        #expect(gate.admitSecond())
+        #expect(!gate.admitSecond(), "it is full")
+        gate.ended()
+        _ = gate.force(.closed, at: start)
+        #expect(!gate.admitSecond(), "by force is not by itself")
+        _ = gate.force(nil, at: start)
+        for _ in 0..<5 { gate.finished(try begun(gate, start), .failure, at: start) }
+        #expect(!gate.admitSecond(), "it is open")
+        let later = start + .seconds(60)
+        let probe = try gate.admit(at: later)
+        gate.ended()
+        #expect(gate.reading.state == .halfOpen)
+        #expect(!gate.admitSecond(), "it is half open")
+        gate.finished(probe, .success, at: later)
+        gate.finished(first, .success, at: later)
+        #expect(gate.reading.lateResults == 1)
     }
 
     @Test func forceAndResetAreTold() throws {
@@ -60,7 +81,7 @@ struct DependencyGateTests {
         var waiting: [Breaker.Permit] = []
         var out = 0
         for _ in 0..<5_000 {
-            switch generator.below(7) {
+            switch generator.below(8) {
             case 0, 1:
                 if let permit = try? gate.admit(at: now) {
                     #expect(out < limit)
@@ -69,7 +90,12 @@ struct DependencyGateTests {
                 }
             case 2 where !waiting.isEmpty:
                 let permit = waiting.remove(at: generator.below(waiting.count))
-                gate.finished(permit, generator.pick([.success, .failure, .ignored]), at: now)
+                gate.finished(permit, generator.pick([.success, .slow, .failure, .ignored]), at: now)
+            case 7:
+                let isRoom = out < limit
+                guard gate.admitSecond() else { break }
+                #expect(isRoom && gate.reading.state == .closed && gate.reading.override == nil)
+                out += 1
             case 3 where out > 0:
                 gate.ended()
                 out -= 1

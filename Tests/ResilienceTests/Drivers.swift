@@ -19,6 +19,8 @@ final class BreakerDriver {
         breaker.configure(configuration, at: now)
     }
 
+    func reset(at now: ContinuousClock.Instant) { breaker.reset(at: now) }
+
     func admit(at now: ContinuousClock.Instant) -> Breaker.Admission { breaker.admit(at: now) }
 
     func finished(_ permit: Breaker.Permit, _ outcome: Breaker.Outcome, at now: ContinuousClock.Instant) {
@@ -55,6 +57,18 @@ final class BudgetDriver {
     func attemptBegan() { budget.attemptBegan() }
 
     func mayRetry(at now: ContinuousClock.Instant) -> Bool { budget.mayRetry(at: now) }
+}
+
+final class HedgingDriver {
+    private var hedging: Hedging
+
+    init(share: Double, at now: ContinuousClock.Instant) { hedging = Hedging(share: share, at: now) }
+
+    func began() -> Duration? { hedging.began() }
+
+    func maySend(at now: ContinuousClock.Instant) -> Bool { hedging.maySend(at: now) }
+
+    func finished(after time: Duration) { hedging.finished(after: time) }
 }
 
 final class BucketDriver {

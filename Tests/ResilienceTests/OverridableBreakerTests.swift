@@ -22,6 +22,20 @@ struct OverridableBreakerTests {
         #expect(trips == 0)
     }
 
+    @Test func whatWasOutBeforeAResetCountsForNothing() throws {
+        var breaker = OverridableBreaker(seed: 1, at: start)
+        var early: [Breaker.Permit] = []
+        for _ in 0..<20 {
+            guard case .pass(let permit) = breaker.admit(at: start) else { break }
+            early.append(permit)
+        }
+        breaker.force(.open, at: start)
+        breaker.force(nil, at: start)
+        for permit in early { breaker.finished(permit, .failure, at: start) }
+        let after = "\(breaker.state) \(breaker.lateResults)"
+        #expect(after == "closed 20")
+    }
+
     @Test func aResetBeginsClosedAndCountsOn() {
         var breaker = OverridableBreaker(seed: 1, at: start)
         while isPassed(&breaker) {}

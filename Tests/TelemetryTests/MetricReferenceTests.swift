@@ -77,6 +77,7 @@ import Testing
             registry.counter(.accessRefusals, ["http", "missing"]),
             registry.counter(.recommendRungs, ["home", "recall"]), registry.counter(.recommendRefused, ["too_large"]),
             registry.counter(.recommendLeftOut, ["home", "similar", "late"]),
+            registry.counter(.recommendHedges, ["home", "rows", "sent"]), registry.counter(.recommendShared, ["home"]),
             registry.counter(.modelLoads, ["ranker", "taken"]),
         ] {
             counter.add()

@@ -11,9 +11,10 @@ extension ConfigReader {
             return nil
         }
         let maximumK = count(node["max_k"], max(100, count(node["k"], 20)))
+        let timeout = node["timeout"]?.duration ?? .milliseconds(80)
         return PipelineConfig(
             name: entry.key, user: user, item: item, k: count(node["k"], min(20, maximumK)), maximumK: maximumK,
-            timeout: node["timeout"]?.duration ?? .milliseconds(80),
+            timeout: timeout, slowCall: node["slow_call"]?.duration ?? timeout, hedge: node["hedge"]?.number ?? 0,
             sources: (node["recall"]?.entries ?? []).compactMap { source($0) },
             candidates: count(node["candidates"], 200),
             filters: (node["filters"]?.entries ?? []).compactMap { filter($0) },

@@ -3,7 +3,6 @@
 extension ConfigReader {
     static func serve(_ node: YAMLNode?, feast: FeastConfig? = nil) -> ServeConfig {
         let timeout = node?["timeout"]?.duration ?? .milliseconds(50)
-        let breaker = node?["breaker"]
         return ServeConfig(
             http: node?["http"]?.text.flatMap(NetworkAddress.init(spelling:))
                 ?? NetworkAddress(host: "0.0.0.0", port: 6_566),
@@ -16,9 +15,16 @@ extension ConfigReader {
             unready: node?["unready"]?.duration ?? .seconds(1),
             catalogRefresh: node?["catalog_refresh"]?.duration ?? .seconds(1),
             feastStatuses: node?["feast_statuses"]?.text.flatMap(ServeConfig.FeastStatuses.init(rawValue:)) ?? .honest,
-            breaker: BreakerConfig(
-                failures: count(breaker?["failures"], 5), open: breaker?["open"]?.duration ?? .seconds(1)),
+            breaker: breaker(node?["breaker"]),
             tls: node?["tls"].flatMap { ListenerTLSConfig($0) }, access: AccessConfig(node), feast: feast)
+    }
+
+    private static func breaker(_ node: YAMLNode?) -> ServeBreakerConfig {
+        ServeBreakerConfig(
+            failures: count(node?["failures"], 5), open: node?["open"]?.duration ?? .seconds(1),
+            window: node?["window"]?.duration ?? .seconds(10), minimumCalls: count(node?["min_calls"], 20),
+            failureShare: node?["failure_share"]?.number ?? 0.5, slowShare: node?["slow_share"]?.number ?? 0.8,
+            slowCall: node?["slow_call"]?.duration)
     }
 
     private static func limits(_ node: YAMLNode?) -> ServeLimits {

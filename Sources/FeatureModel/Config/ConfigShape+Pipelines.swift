@@ -12,6 +12,14 @@ extension ConfigShape {
                 "timeout", .duration(.milliseconds(1)...(.minutes(1))),
                 "The time of a request that brings no deadline of its own. At most serve.max_timeout.", default: "80ms"),
             Field(
+                "slow_call", .duration(.milliseconds(1)...(.minutes(10))),
+                "A call of a dependency that takes longer is slow; serve.breaker.slow_share of them open its breaker.",
+                default: "timeout"),
+            Field(
+                "hedge", .number(0...0.5),
+                "The most reads of rows that are sent a second time, on another connection, because they take longer than 95 % "
+                    + "of the last ones: a share of all; 0 for none.", default: "0"),
+            Field(
                 "recall", .map(.name, .object(recallSource), count: 1...32),
                 "Where candidates come from; the first counts more between equals.", required: true),
             Field("candidates", .integer(1...5_000), "The most candidates that are ranked.", default: "200"),

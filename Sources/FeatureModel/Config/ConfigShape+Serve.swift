@@ -34,7 +34,9 @@ extension ConfigShape {
                 "feast_statuses", .word(ServeConfig.FeastStatuses.allCases.map(\.rawValue)),
                 "How the Feast routes word a value that is there but too old: as it is, or as Feast's server does.",
                 default: "honest"),
-            Field("breaker", .object(serveBreaker), "When the store is left alone for a while."),
+            Field(
+                "breaker", .object(serveBreaker),
+                "When the store, or what recommendations depend on, is left alone for a while."),
             Field("tls", .object(ListenerTLSShape.tls), "Encrypts HTTP and gRPC, TLS 1.2 and later."),
             Field(
                 "tokens", .list(.object(AccessShape.token), count: 0...1_000),
@@ -44,12 +46,25 @@ extension ConfigShape {
         ])
 
     private static let serveBreaker = ObjectShape(
-        name: "serve_breaker", summary: "When the store is left alone for a while.",
+        name: "serve_breaker", summary: "When the store, or what recommendations depend on, is left alone for a while.",
         fields: [
-            Field("failures", .integer(1...1_000), "Failures in a row that open it.", default: "5"),
+            Field(
+                "failures", .integer(1...1_000), "Failures in a row that open it; for recommendations at most 5.",
+                default: "5"),
             Field(
                 "open", .duration(.milliseconds(100)...(.hours(1))),
-                "The longest it stays open before it lets a lookup try the store again.", default: "1s"),
+                "The longest it stays open before it lets a call try again.", default: "1s"),
+            Field(
+                "window", .duration(.seconds(1)...(.hours(1))), "How long calls count for the shares.", default: "10s"),
+            Field(
+                "min_calls", .integer(1...1_000_000), "Below so many calls in the window the shares decide nothing.",
+                default: "20"),
+            Field("failure_share", .number(0.01...1), "The share of failures that opens it.", default: "0.5"),
+            Field("slow_share", .number(0.01...1), "The share of slow calls that opens it.", default: "0.8"),
+            Field(
+                "slow_call", .duration(.milliseconds(1)...(.minutes(10))),
+                "A lookup's call of the store that takes longer is slow; of pipelines, see their slow_call.",
+                default: "none, as lookups are of any size"),
         ])
 
     private static let serveLimits = ObjectShape(

@@ -22,6 +22,10 @@ package struct PipelineConfig: Hashable, Sendable {
     package let maximumK: Int
     /// The time of a request that brings no deadline of its own.
     package let timeout: Duration
+    /// A call of a dependency that takes longer is slow, which its breaker counts.
+    package let slowCall: Duration
+    /// The most reads of rows that are sent a second time, as a share of all; 0 for none.
+    package let hedge: Double
     /// In the order of the file, which decides between equals.
     package let sources: [RecallSourceConfig]
     /// The most candidates that are ranked.

@@ -8,7 +8,7 @@ package struct RecallConfig: Hashable, Sendable {
     package let refresh: Duration
     /// The most bytes of all loaded lists together; while one is swapped both of its versions count.
     package let maximumBytes: Int
-    /// In the order of the file. Not empty.
+    /// In the order of the file.
     package let lists: [RecallListConfig]
 
     package init(

@@ -36,14 +36,32 @@ package struct ServeConfig: Hashable, Sendable {
     /// How often the store is asked for another catalog or version.
     package let catalogRefresh: Duration
     package let feastStatuses: FeastStatuses
-    /// When the store is left alone for a while.
-    package let breaker: BreakerConfig
+    /// When the store, or what recommendations depend on, is left alone for a while.
+    package let breaker: ServeBreakerConfig
     /// How HTTP and gRPC are encrypted; `nil` for not at all.
     package let tls: ListenerTLSConfig?
     /// Who may ask for what.
     package let access: AccessConfig
     /// Feast's rows, in place of the online store; `nil` for our own.
     package let feast: FeastConfig?
+}
+
+/// When the store, or what recommendations depend on, is left alone for a while.
+package struct ServeBreakerConfig: Hashable, Sendable {
+    /// Failures in a row that open it.
+    package let failures: Int
+    /// The longest it stays open before a probe.
+    package let open: Duration
+    /// How long calls count for the shares.
+    package let window: Duration
+    /// Below so many calls in the window the shares decide nothing.
+    package let minimumCalls: Int
+    /// The share of failures that opens it, `0...1`.
+    package let failureShare: Double
+    /// The share of slow calls that opens it, `0...1`.
+    package let slowShare: Double
+    /// A lookup's call of the store that takes longer is slow; `nil` where none is.
+    package let slowCall: Duration?
 }
 
 /// The largest request that is answered.

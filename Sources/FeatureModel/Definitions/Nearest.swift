@@ -6,6 +6,15 @@ package enum Nearest {
         return words.isEmpty ? "" : "; there are: \(words.sorted().prefix(20).joined(separator: ", "))"
     }
 
+    /// For an error about a key that `whole` lacks: the nearest of the names that are there and are no keys, put right; or that the key,
+    /// which is `role` there, is missing.
+    package static func missing(_ key: String, _ role: String = "", of whole: String, among others: [String]) -> String
+    {
+        if let near = word(to: key, among: others) { return "\(near) is no key of \(whole); did you mean \(key)?" }
+        let found = others.sorted().prefix(20).joined(separator: ", ")
+        return "\(whole) has no \(key)\(role)" + (found.isEmpty ? "" : "; it has: \(found)")
+    }
+
     /// The nearest of `words` to a misspelt one, or `nil` when none is near: more than 2 edits and more than a third of
     /// its length away (1 edit in words of up to 3 letters). Case doesn't count. Linear in the number of words.
     static func word(to misspelt: String, among words: [String]) -> String? {

@@ -193,9 +193,16 @@ final class LookupCall: RedisLaneReceiver {
             rows.failRest(question.cached.plan, question.keys, reason: error.shortWords)
         } else {
             room.storeAnsweredAt = .now()
-            room.serving.gate.finished(permit, .success)
+            room.serving.gate.finished(permit, answeredOutcome)
         }
         finish()
+    }
+
+    /// What it says of the store that it answered.
+    private var answeredOutcome: Breaker.Outcome {
+        guard let slow = room.settings.slowCall else { return .success }
+        let now = NIODeadline.now()
+        return now - askedAt > slow && !room.isBehind(at: now) ? .slow : .success
     }
 
     private func outcome(of error: RedisError) -> Breaker.Outcome {
@@ -236,7 +243,7 @@ final class LookupCall: RedisLaneReceiver {
         let isFailed = !rows.failures(in: question.cached.plan).isEmpty
         handler.marks.trace?.leave(failing: isFailed ? "unavailable" : nil)
         if isFailed { room.serving.metrics.storeFailed(.unavailable) }
-        room.serving.gate.finished(permit, isFailed ? .failure : .success)
+        room.serving.gate.finished(permit, isFailed ? .failure : answeredOutcome)
         finish()
     }
 

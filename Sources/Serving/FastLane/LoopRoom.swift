@@ -177,6 +177,8 @@ final class LoopRoom {
 struct LoopSettings {
     let timeout: TimeAmount
     let maximumTimeout: TimeAmount
+    /// A call of the store that takes longer is slow; `nil` where none is.
+    let slowCall: TimeAmount?
     let reserve: TimeAmount
     let headerBytes: Int
     let bodyBytes: Int
@@ -199,6 +201,7 @@ struct LoopSettings {
     init(_ settings: ServerSettings) {
         timeout = TimeAmount(settings.timeout)
         maximumTimeout = TimeAmount(settings.maximumTimeout)
+        slowCall = settings.slowCall.map { TimeAmount($0) }
         reserve = TimeAmount(settings.reserve)
         headerBytes = settings.headerBytes
         bodyBytes = settings.bodyBytes

@@ -32,6 +32,13 @@ package struct LaneRows: RowSource {
         }
         return try result.get()
     }
+
+    /// Through the store's own connections, which are none of a lane's.
+    package func readAgain(
+        _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> PackedRows {
+        try await others.read(plan, keys, deadline: deadline)
+    }
 }
 
 /// One read on its way. Of one event loop.

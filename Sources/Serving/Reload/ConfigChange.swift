@@ -21,6 +21,7 @@ package enum ConfigChange {
     private static let restartKeys = [
         Key("project") { $0.project },
         Key("online_store") { $0.onlineStore },
+        Key("models") { $0.models },
         Key("serve.http") { $0.serve.http },
         Key("serve.tls") { $0.serve.tls != nil },
         Key("serve.feast") { $0.serve.feast },

@@ -10,6 +10,8 @@ package struct ServerSettings: Sendable, Hashable {
     package var timeout = Duration.milliseconds(50)
     /// The longest budget a request may ask for.
     package var maximumTimeout = Duration.seconds(10)
+    /// A call of the store that takes longer is slow, which the breaker counts; `nil` where none is.
+    package var slowCall: Duration?
     /// How much of a budget is kept for encoding and writing the answer.
     package var reserve = Duration.milliseconds(1)
     /// Bytes of the request line and all headers together.
@@ -59,6 +61,7 @@ package struct ServerSettings: Sendable, Hashable {
         threads = max(1, config.threads ?? cores)
         timeout = config.timeout
         maximumTimeout = config.maximumTimeout
+        slowCall = config.breaker.slowCall
         headerBytes = config.limits.headerBytes
         headers = config.limits.headers
         bodyBytes = config.limits.body

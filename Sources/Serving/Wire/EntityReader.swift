@@ -71,23 +71,23 @@ package struct EntityReader {
         var cursor = JSONCursor(at: start, maximumDepth: JSONCursor.deepest)
         let key = keys.columns[column].name
         return WireError(
-            .missingKey, "the entity has no \(key)\(try hint(key, &cursor, bytes))",
+            .missingKey, Nearest.missing(key, of: "the entity", among: try others(&cursor, bytes)),
             path: [.field("entities"), .element(index), .field(key)], offset: start)
     }
 
-    /// The name in the object here that may have been meant. Only for errors.
-    private func hint(
-        _ key: String, _ cursor: inout JSONCursor, _ bytes: RawSpan
-    ) throws(WireError) -> String {
+    /// Names in the object here that are no keys. Only for errors.
+    private func others(_ cursor: inout JSONCursor, _ bytes: RawSpan) throws(WireError) -> [String] {
         var names: [String] = []
         var goesOn = try cursor.enter(bytes)
         while goesOn {
             let name = try cursor.name(bytes)
-            if names.count < 20, name.range.count <= 64 { names.append(name.string(bytes)) }
+            if names.count < 20, name.range.count <= 64, keys.index(of: name, bytes) == nil {
+                names.append(name.string(bytes))
+            }
             try cursor.skipValue(bytes)
             goesOn = try cursor.hasMore(bytes, in: .object)
         }
-        return Nearest.hint(key, among: names)
+        return names
     }
 
     // MARK: Feast's
@@ -118,7 +118,9 @@ package struct EntityReader {
             let key = keys.columns[column].name
             var cursor = JSONCursor(at: request.entities.lowerBound, maximumDepth: JSONCursor.deepest)
             throw WireError(
-                .missingKey, "entities has no \(key), a join key of the features\(try hint(key, &cursor, bytes))",
+                .missingKey,
+                Nearest.missing(
+                    key, ", a join key of the features", of: "entities", among: try others(&cursor, bytes)),
                 path: [.field("entities"), .field(key)], offset: request.entities.lowerBound)
         }
         var values = KeyValues()

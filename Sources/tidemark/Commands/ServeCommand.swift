@@ -39,9 +39,9 @@ struct ServeCommand: AsyncParsableCommand {
             (`tidemark admin token` makes a token). Health, metrics and /openapi.json are open.
 
             A changed config file, and changed files of certificates, keys and tokens, take force within seconds, or at once on SIGHUP: \
-            limits, deadlines, breaker, log level, share of traces, tokens and certificates, \
+            limits, deadlines, breaker, pipelines, recall lists, log level, share of traces, tokens and certificates, \
             without a dropped request. A wrong one is logged and leaves the old in force. Address, threads, number of \
-            connections, the store and the collector of traces count from the next start.
+            connections, the store, models and the collector of traces count from the next start.
 
             With telemetry.traces.endpoint, or OpenTelemetry's OTEL_EXPORTER_OTLP_ENDPOINT, traces go to a collector (OTLP over \
             HTTP, JSON). A caller's traceparent is followed; of other requests telemetry.traces.sample_ratio are recorded.
@@ -103,7 +103,8 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let serving = ServingContext(
             settings: project.settings, metrics: ServingMetrics(registry: project.registry),
-            gate: StoreGate(Self.breaker(project.config.serve)), catalog: watcher, store: store, lane: lane,
+            gate: StoreGate(Breaker.Configuration(project.config.serve.breaker, longestCall: project.settings.timeout)),
+            catalog: watcher, store: store, lane: lane,
             security: access.serve, access: access.data, tracer: traces.tracer, logger: logger)
         let models = ModelHome(
             project.config, configPath: project.configPath, catalogs: watcher, registry: project.registry,
@@ -203,14 +204,6 @@ struct ServeCommand: AsyncParsableCommand {
         ]
     }
 
-    private static func breaker(_ config: ServeConfig) -> Breaker.Configuration {
-        var breaker = Breaker.Configuration()
-        breaker.consecutiveFailures = config.breaker.failures
-        breaker.openMaximum = config.breaker.open
-        breaker.openInitial = min(breaker.openInitial, breaker.openMaximum)
-        return breaker
-    }
-
     private static func reloader(
         _ project: ServingProject, _ serving: ServingContext, _ watcher: CatalogWatcher, _ hangups: AsyncStream<Void>,
         _ access: ServingAccess, _ admin: AdminService?, _ home: RecommendHome,
@@ -227,7 +220,8 @@ struct ServeCommand: AsyncParsableCommand {
                     project.sink.level = ProcessLog.level(config.telemetry)
                     serving.reconfigure(ServerSettings(config, cores: project.settings.threads))
                     traces.apply(config)
-                    serving.gate.configure(Self.breaker(config.serve))
+                    serving.gate.configure(
+                        Breaker.Configuration(config.serve.breaker, longestCall: config.serve.timeout))
                     watcher.setInterval(config.serve.catalogRefresh)
                     admin?.tookConfig()
                     home.apply(config)

@@ -209,6 +209,9 @@ import TidemarkTesting
             Self.config(20) + "\ntelemetry: {slow_request: 5s, traces: {endpoint: \"http://a:1\", sample_ratio: 1}}")
         #expect(await bench.reloader.reload() == .applied)
         #expect(bench.reloader.status.waitingForRestart == ["telemetry.traces.endpoint"])
+        bench.file.write(Self.config(20) + "\nmodels: {ctr: {path: models/ctr}}")
+        #expect(await bench.reloader.reload() == .applied)
+        #expect(bench.reloader.status.waitingForRestart == ["models"])
     }
 
     @Test func aHalfWrittenFileIsNotTaken() async throws {
