@@ -205,8 +205,9 @@ let package = Package(
         .executableTarget(
             name: "lookup-load",
             dependencies: [
-                "RedisClient", "TidemarkTesting",
+                "Ranking", "RedisClient", "TidemarkTesting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio,
             path: "Benchmarks/LookupLoad", swiftSettings: house),
         .executableTarget(
@@ -221,6 +222,8 @@ let package = Package(
             path: "Benchmarks/Fuzz", swiftSettings: house),
         .executableTarget(
             name: "token-timing", dependencies: ["Serving"], path: "Benchmarks/TokenTiming", swiftSettings: house),
+        .executableTarget(
+            name: "score-rows", dependencies: ["Ranking"], path: "Benchmarks/ScoreRows", swiftSettings: house),
         // The nearest items by comparing all against hnswlib (libhnswlib-dev, headers alone), which nothing else needs.
         .target(name: "CHNSW", path: "Benchmarks/CHNSW"),
         .executableTarget(

@@ -14,6 +14,11 @@ struct AskCommand: ParsableCommand {
 
             A line `phase NAME` on standard input begins another phase; each is counted by itself, by when its requests \
             were due. The end of the input or --seconds ends the run.
+
+            With --requests it sends what stands in a file instead, a line of JSON each: {"tag": "home", "steps": [{"path": \
+            "/v1/recommend", "body": "…"}]}. Steps follow each other on one connection, and the time of a line is that of all. \
+            The last answer is checked if it is one of /v1/recommend: no item twice, none of --forbidden, the rung that goes \
+            with what it names as left out.
             """)
 
     @Option(help: "The port of 127.0.0.1 where the daemon listens.")
@@ -40,6 +45,12 @@ struct AskCommand: ParsableCommand {
     @Option(help: "Features of each view.")
     var features = 10
 
+    @Option(help: "A file of requests.")
+    var requests: String?
+
+    @Option(help: "A file of ids, one a line, that no answer of /v1/recommend may have.")
+    var forbidden: String?
+
     @Option(help: "Of the entities asked for.")
     var seed: UInt64 = 1
 
@@ -53,12 +64,19 @@ struct AskCommand: ParsableCommand {
         else { throw ValidationError("a number is out of its range") }
     }
 
+    private func requestSet() throws -> any RequestSet {
+        guard let requests else {
+            return Requests(
+                entities: entities, last: last, views: views, features: features, deadline: deadline, seed: seed)
+        }
+        return try PreparedRequests(file: requests, forbidden: forbidden, deadline: deadline)
+    }
+
     func run() throws {
         let plan = LoadPlan(
             port: port, interval: rate > 0 ? TimeAmount.nanoseconds(Int64(1e9 / rate)) : nil, connections: connections,
             deadline: .milliseconds(Int64(deadline)),
-            requests: Requests(
-                entities: entities, last: last, views: views, features: features, deadline: deadline, seed: seed))
+            requests: try requestSet())
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let generator = try loop.submit { NIOLoopBound(Generator(plan, eventLoop: loop), eventLoop: loop) }.wait()

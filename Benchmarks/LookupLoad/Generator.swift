@@ -123,7 +123,7 @@ final class Generator {
     }
 
     private func send(on connection: LoadConnection, due: NIODeadline, phase: Int) {
-        nextRequest = nextRequest + 1 == plan.requests.encoded.count ? 0 : nextRequest + 1
+        nextRequest = nextRequest + 1 == plan.requests.exchanges.count ? 0 : nextRequest + 1
         busy += 1
         connection.send(nextRequest, due: due, phase: phase)
     }
@@ -154,15 +154,15 @@ final class Generator {
 
     /// The request of a connection is over.
     func ended(
-        _ request: LoadConnection.Request, _ fate: Fate, status: Int? = nil, isWrong: Bool = false
+        _ request: LoadConnection.Request, _ verdict: Verdict, status: Int? = nil
     ) {
         busy -= 1
         let now = NIODeadline.now()
         if let status {
             phases[request.phase].answered(
-                fate, status: status, wrong: isWrong, due: request.due, sent: request.sent, now: now)
+                verdict, status: status, due: request.due, sent: request.sent, now: now)
         } else {
-            phases[request.phase].count(fate, due: request.due, now: now)
+            phases[request.phase].count(verdict.fate, due: request.due, now: now)
         }
         endIfDone()
     }

@@ -10,6 +10,8 @@ final class LoadConnection: ChannelInboundHandler {
         let due: NIODeadline
         let sent: NIODeadline
         let phase: Int
+        /// Which of the exchange's requests is under way.
+        var step = 0
     }
 
     private struct Head {
@@ -39,7 +41,7 @@ final class LoadConnection: ChannelInboundHandler {
         self.context = nil
         if let request {
             self.request = nil
-            generator.ended(request, .broken)
+            generator.ended(request, Verdict(fate: .broken))
         }
         generator.isGone(self)
         context.fireChannelInactive()
@@ -51,8 +53,12 @@ final class LoadConnection: ChannelInboundHandler {
 
     func send(_ index: Int, due: NIODeadline, phase: Int) {
         request = Request(index: index, due: due, sent: .now(), phase: phase)
+        write(index, 0)
+    }
+
+    private func write(_ index: Int, _ step: Int) {
         guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(generator.plan.requests.encoded[index]), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(generator.plan.requests.exchanges[index][step]), promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -63,8 +69,15 @@ final class LoadConnection: ChannelInboundHandler {
         self.head = nil
         unread.moveReaderIndex(forwardBy: head.headBytes)
         // An answer that nobody asked for counts as wrong by what it does to the next; the daemon never sends one.
-        guard let request else { return context.close(promise: nil) }
+        guard var request else { return context.close(promise: nil) }
         self.request = nil
+        if head.status == 200, !head.closes, request.step + 1 < generator.plan.requests.exchanges[request.index].count {
+            unread.moveReaderIndex(forwardBy: head.bodyBytes)
+            if unread.readableBytes == 0 { unread = ByteBuffer() }
+            request.step += 1
+            self.request = request
+            return write(request.index, request.step)
+        }
         judge(request, head)
         unread.moveReaderIndex(forwardBy: head.bodyBytes)
         if unread.readableBytes == 0 { unread = ByteBuffer() }
@@ -73,15 +86,15 @@ final class LoadConnection: ChannelInboundHandler {
 
     private func judge(_ request: Request, _ head: Head) {
         guard head.status == 200 else {
-            return generator.ended(request, head.status == 503 ? .refused : .other, status: head.status)
+            let verdict = Verdict(fate: head.status == 503 ? .refused : .other)
+            return generator.ended(request, verdict, status: head.status)
         }
-        let requests = generator.plan.requests
-        let check = AnswerCheck(unread.readableBytesUInt8Span, ids: requests.ids[request.index], requests)
-        let fate: Fate = check.failed > 0 ? .degraded : check.missing > 0 ? .missing : .whole
-        generator.ended(request, fate, status: 200, isWrong: check.isWrong)
+        let body = unread.getSlice(at: unread.readerIndex, length: head.bodyBytes) ?? ByteBuffer()
+        let verdict = generator.plan.requests.judge(request.index, body.readableBytesUInt8Span)
+        generator.ended(request, verdict, status: 200)
     }
 
-    /// The head of an answer as the daemon writes it, in lower case; `nil` until it is complete.
+    /// The head of an answer, its names in any case; `nil` until it is complete.
     private static func readHead(_ bytes: Span<UInt8>) -> Head? {
         var index = 0
         var status = 0
@@ -125,7 +138,11 @@ final class LoadConnection: ChannelInboundHandler {
     private static func starts(_ bytes: Span<UInt8>, at start: Int, with text: StaticString) -> Bool {
         guard bytes.count - start >= text.utf8CodeUnitCount else { return false }
         return text.withUTF8Buffer { text in
-            for place in 0..<text.count where unsafe text[place] != bytes[start + place] { return false }
+            for place in 0..<text.count {
+                // Names of fields alone have capitals; what else is looked for has none.
+                let byte = bytes[start + place]
+                guard unsafe text[place] == ((0x41...0x5a).contains(byte) ? byte | 0x20 : byte) else { return false }
+            }
             return true
         }
     }

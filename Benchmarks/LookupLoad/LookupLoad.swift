@@ -1,12 +1,13 @@
 import ArgumentParser
 
-/// The two halves of `ops/faults` that must be quick: who asks, and what stands between the daemon and Redis.
+/// The parts of `ops/faults` that must be quick: who asks, what stands between the daemon and its dependencies, and a server that
+/// scores.
 @main
 struct LookupLoad: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lookup-load",
-        abstract: "Asks a serving daemon for rows whose values it knows, and stands as a bad network before Redis.",
-        subcommands: [AskCommand.self, ProxyCommand.self])
+        abstract: "Asks a serving daemon, checks what it says, and is a bad network before what it depends on.",
+        subcommands: [AskCommand.self, ProxyCommand.self, RankCommand.self])
 }
 
 /// Why the run cannot go on.

@@ -33,6 +33,9 @@ struct Phase {
     private var fates = [Int](repeating: 0, count: Fate.allCases.count)
     private var statuses: [Int: Int] = [:]
     private var wrong = 0
+    private var kinds: [String: Int] = [:]
+    /// An answer that was wrong, for whoever looks for why.
+    private var firstWrong: String?
     private var good = 0
     private var breaks: (first: Int64, last: Int64)?
     /// Microseconds from when a request was due, and from when it was sent, to its answer.
@@ -54,11 +57,16 @@ struct Phase {
 
     /// An answer came.
     mutating func answered(
-        _ fate: Fate, status: Int, wrong isWrong: Bool, due: NIODeadline, sent: NIODeadline, now: NIODeadline
+        _ verdict: Verdict, status: Int, due: NIODeadline, sent: NIODeadline, now: NIODeadline
     ) {
+        let fate = verdict.fate
         count(fate, due: due, now: now)
         statuses[status, default: 0] += 1
-        if isWrong { wrong += 1 }
+        if let kind = verdict.kind { kinds[kind, default: 0] += 1 }
+        if verdict.isWrong {
+            wrong += 1
+            firstWrong = firstWrong ?? verdict.kind
+        }
         let late = Self.microseconds(now - due)
         fromDue.append(late)
         fromSent.append(Self.microseconds(now - sent))
@@ -107,6 +115,7 @@ struct Phase {
             name: name, seconds: length, requests: fates.reduce(0, +),
             fates: Dictionary(uniqueKeysWithValues: zip(Fate.allCases.map(\.rawValue), fates)),
             statuses: Dictionary(uniqueKeysWithValues: statuses.map { ("\($0)", $1) }), wrong: wrong,
+            firstWrong: firstWrong, kinds: kinds,
             goodput: length > 0 ? Double(good) / length : 0, fromDue: Percentiles(fromDue),
             fromSent: Percentiles(fromSent), refusals: Percentiles(refusals), recoveryMilliseconds: recovery,
             firstBreakMilliseconds: breaks.map { Int($0.first) }, lastBreakMilliseconds: breaks.map { Int($0.last) })
@@ -121,6 +130,8 @@ struct Summary: Encodable, Sendable {
     let fates: [String: Int]
     let statuses: [String: Int]
     let wrong: Int
+    let firstWrong: String?
+    let kinds: [String: Int]
     /// Whole and timely answers a second.
     let goodput: Double
     let fromDue: Percentiles

@@ -14,6 +14,7 @@ package struct RankingSet: Sendable {
         self.columns = columns
     }
 
+    /// How many rows all groups have together.
     package var rows: Int { labels.count }
 
     /// Adds a group of rows that lie behind each other.

@@ -31,6 +31,7 @@ package final class XGBoostRanker: Ranker {
     package var name: String { manifest.name }
     package var version: String { manifest.version }
     package var columns: [RankerColumn] { manifest.columns }
+    package var isImmediate: Bool { true }
 
     /// How many scores the model left open, NaN or infinite.
     package var openScores: Int { openScoreCount.load(ordering: .relaxed) }

@@ -90,9 +90,9 @@ struct Callout: Sendable {
         }
     }
 
-    /// Asks one that answers from memory: at once, in the caller's task, but by the gate's rules.
+    /// Asks one that answers from memory, or ends in time by itself: in the caller's task, but by the gate's rules.
     func ask<Value: Sendable>(
-        _ gate: DependencyGate, _ work: () async throws(CandidateError) -> Value
+        _ gate: DependencyGate, isFull: Bool, _ work: () async throws -> Value
     ) async -> CallResult<Value> {
         let began = clock.now()
         let permit: Breaker.Permit
@@ -102,14 +102,11 @@ struct Callout: Sendable {
             return .left(error.rawValue)
         }
         defer { gate.ended() }
-        do throws(CandidateError) {
-            let value = try await work()
-            let end = clock.now()
-            gate.finished(permit, end - began > slow ? .slow : .success, at: end)
-            return .value(value)
-        } catch {
-            gate.finished(permit, error.isFault ? .failure : .ignored, at: clock.now())
-            return .left(error.reason)
-        }
+        let outcome: CallRunner.Outcome<Value>
+        do { outcome = .value(try await work()) } catch { outcome = .failure(error) }
+        let end = clock.now()
+        let (result, verdict) = Self.judge(outcome, isFull: isFull, isSlow: end - began > slow)
+        gate.finished(permit, verdict, at: end)
+        return result
     }
 }

@@ -18,6 +18,8 @@ struct Candidate: Sendable {
     }
 
     let id: EntityKeyValue
+    /// Its place among the rows that were read.
+    var row = 0
     var origins: [Origin]
     /// The fused score of recall, comparable within the request.
     var recall: Double
@@ -42,26 +44,42 @@ enum CandidateMerge {
         var candidates: [Candidate] = []
         for result in results.sorted(by: { $0.source < $1.source }) {
             let best = result.items.reduce(Float(0)) { $1.score.isFinite ? max($0, $1.score) : $0 }
-            var taken: Set<EntityKeyValue> = []
-            for (index, item) in result.items.enumerated() where taken.count < sources[result.source].quota {
+            let (quota, weight) = sources[result.source]
+            var taken = 0
+            for (index, item) in result.items.enumerated() {
+                guard taken < quota else { break }
                 let origin = Candidate.Origin(source: result.source, score: item.score, place: index + 1)
                 if let reason = leaves(item.id) {
                     left(item.id, origin, reason)
                     continue
                 }
-                guard taken.insert(item.id).inserted else { continue }
-                let part = sources[result.source].weight * normal(item.score, best, index)
-                if let place = places[item.id] {
-                    candidates[place].add(origin, part)
-                } else {
-                    places[item.id] = candidates.count
+                let part = weight * normal(item.score, best, index)
+                let place = places[item.id, default: candidates.count]
+                guard place < candidates.count else {
+                    places[item.id] = place
                     candidates.append(
                         Candidate(
                             id: item.id, origins: [origin], recall: part, best: result.source, bestPart: part))
+                    taken += 1
+                    continue
                 }
+                // A source that names an item twice names it once.
+                guard candidates[place].origins.last?.source != result.source else { continue }
+                candidates[place].add(origin, part)
+                taken += 1
             }
         }
-        return candidates.sorted(by: isBefore)
+        return ordered(candidates, by: \.recall)
+    }
+
+    /// Candidates by a score, the highest first; of equal ones, the better of recall. Places are sorted and each candidate is moved
+    /// once, which is what takes time.
+    static func ordered(_ candidates: [Candidate], by score: (Candidate) -> Double) -> [Candidate] {
+        let keys = candidates.enumerated().map { (score: score($1), place: $0) }.sorted { left, right in
+            left.score == right.score
+                ? isBefore(candidates[left.place], candidates[right.place]) : left.score > right.score
+        }
+        return keys.map { candidates[$0.place] }
     }
 
     private static func normal(_ score: Float, _ best: Float, _ index: Int) -> Double {
@@ -70,7 +88,7 @@ enum CandidateMerge {
         return Double(max(0, score) / best)
     }
 
-    static func isBefore(_ left: Candidate, _ right: Candidate) -> Bool {
+    private static func isBefore(_ left: Candidate, _ right: Candidate) -> Bool {
         if left.recall != right.recall { return left.recall > right.recall }
         if left.best != right.best { return left.best < right.best }
         if left.origins[0].place != right.origins[0].place { return left.origins[0].place < right.origins[0].place }

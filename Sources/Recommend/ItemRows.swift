@@ -1,35 +1,35 @@
 import FeatureModel
 import OnlineStore
 
-/// The rows of candidates.
+/// The rows of items, by their place in the read.
 struct ItemRows: Sendable {
     private let side: PipelinePlan.Side
-    private let places: [EntityKeyValue: Int]
     private let rows: [[LookupAnswer.Value]]
     /// Whether some view could not be read.
     let hasFailures: Bool
 
-    init(_ side: PipelinePlan.Side, _ ids: [EntityKeyValue], _ answer: LookupAnswer) {
+    init(_ side: PipelinePlan.Side, _ answer: LookupAnswer) {
         self.side = side
-        places = Dictionary(ids.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
         rows = answer.rows
         hasFailures = !answer.failures.isEmpty
     }
 
-    /// The value with its word; `nil` for items and features that were not read.
-    func reading(_ reference: FeatureReference, of id: EntityKeyValue) -> LookupAnswer.Value? {
-        guard let place = places[id], let column = side.columns[reference] else { return nil }
-        return rows[place][column]
-    }
+    /// Where a feature stands in each row; `nil` for one that was not read.
+    func column(_ reference: FeatureReference) -> Int? { side.columns[reference] }
+
+    /// The value with its word.
+    func reading(_ column: Int, at row: Int) -> LookupAnswer.Value { rows[row][column] }
 
     /// A value that is there.
-    func value(_ reference: FeatureReference, of id: EntityKeyValue) -> FeatureValue? {
-        guard let reading = reading(reference, of: id), reading.isUsable else { return nil }
-        return reading.value
+    func value(_ column: Int, at row: Int) -> FeatureValue? {
+        let reading = rows[row][column]
+        return reading.isUsable ? reading.value : nil
     }
 
     /// For explanations: all that is known of an item, in the order it was read.
-    func all(of id: EntityKeyValue) -> [(FeatureReference, FeatureValue)] {
-        side.plan.features.compactMap { reference in value(reference, of: id).map { (reference, $0) } }
+    func all(at row: Int) -> [(FeatureReference, FeatureValue)] {
+        side.plan.features.compactMap { reference in
+            column(reference).flatMap { value($0, at: row) }.map { (reference, $0) }
+        }
     }
 }

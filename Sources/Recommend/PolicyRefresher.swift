@@ -80,9 +80,8 @@ package struct PolicyRefresher: Service {
             try await RecommendRun.read(side, key, ids, from: source, now: now, until: until)
         }
         guard case .value(let rows) = outcome else { return false }
-        let verdicts = ids.compactMap { id in
-            FilterVerdict.policy(pipeline.config.filters, rows, id).map { (id: id, passes: $0) }
-        }
+        let filters = FilterVerdict(pipeline.config.filters, rows)
+        let verdicts = ids.enumerated().compactMap { row, id in filters.policy(row).map { (id: id, passes: $0) } }
         pipeline.policy.learn(verdicts, at: environment.clock.now())
         return !rows.hasFailures
     }

@@ -35,11 +35,16 @@ extension RecommendRun {
             leave("ranker", "no_time")
             return nil
         }
-        let result = await callout.call(gate, until: until, isFull: isFull(.rank, until: until)) {
+        let work = { @Sendable () async throws -> [Float] in
             let scores = try await ranker.score(matrix, deadline: until)
             guard scores.count == matrix.rows else { throw RankerError(.mismatch, "as many scores as rows are right") }
             return scores
         }
+        let full = isFull(.rank, until: until)
+        let result =
+            ranker.isImmediate
+            ? await callout.ask(gate, isFull: full, work)
+            : await callout.call(gate, until: until, isFull: full, work)
         switch result {
         case .value(let scores):
             end("rank", "ok", since: began, until: until)
@@ -77,11 +82,11 @@ extension RecommendRun {
         _ prepared: Prepared
     ) -> Bool {
         guard plan?.user?.columns[user] != nil || request.context[user] != nil, let rows = prepared.rows,
-            plan?.item?.columns[item] != nil
+            let place = rows.column(item)
         else { return false }
         guard let wanted = prepared.user.value(user) else { return true }
         for (row, candidate) in prepared.candidates.enumerated() {
-            guard let found = rows.value(item, of: candidate.id) else { continue }
+            guard let found = rows.value(place, at: candidate.row) else { continue }
             matrix[row, column] = FeatureMatch.number(user: wanted, item: found)
         }
         return true
@@ -97,9 +102,9 @@ extension RecommendRun {
             for row in 0..<matrix.rows { matrix[row, column] = number }
             return true
         }
-        guard let rows = prepared.rows, plan?.item?.columns[reference] != nil else { return false }
+        guard let rows = prepared.rows, let place = rows.column(reference) else { return false }
         for (row, candidate) in prepared.candidates.enumerated() {
-            guard let value = rows.value(reference, of: candidate.id) else { continue }
+            guard let value = rows.value(place, at: candidate.row) else { continue }
             matrix[row, column] = encoding.encode(value, now: now)
         }
         return true
@@ -118,9 +123,7 @@ extension RecommendRun {
                 share == 0 ? Double(score) : (1 - share) * normal + share * candidates[index].recall
             trace?.scored(candidates[index].id, rank: score, score: blended[index].score)
         }
-        return blended.sorted { left, right in
-            left.score == right.score ? CandidateMerge.isBefore(left, right) : left.score > right.score
-        }
+        return CandidateMerge.ordered(blended, by: \.score)
     }
 
     // MARK: The rung below

@@ -41,9 +41,16 @@ extension RecommendRun {
         // What needs nothing of the user doesn't wait for the row.
         let jobs = sourceJobs(
             needingUser: false, UserFacts(nil, nil, context: request.context), until: plannedCut(until))
-        async let early = Self.ask(jobs, callout)
-        let read = await readUser(plan, until)
-        let results = await early
+        let (results, read): ([SourceOutcome], CallResult<LookupAnswer?>)
+        if jobs.allSatisfy(\.source.source.isImmediate) {
+            // Over sooner than a task of its own would begin.
+            results = await Self.ask(jobs, callout)
+            read = await readUser(plan, until)
+        } else {
+            async let early = Self.ask(jobs, callout)
+            read = await readUser(plan, until)
+            results = await early
+        }
         guard case .value(let answer) = read else {
             guard case .left(let reason) = read else { return nil }
             end("user", reason, since: began, until: until)
@@ -58,6 +65,7 @@ extension RecommendRun {
     private func readUser(_ plan: PipelinePlan, _ until: ContinuousClock.Instant) async -> CallResult<LookupAnswer?> {
         guard let side = plan.user else { return .value(nil) }
         let (entity, rows, now) = (request.entity, environment.rows, clock.wall())
+        let full = isFull(.user, until: until)
         let read = { @Sendable (isSecond: Bool) async throws -> LookupAnswer? in
             let keys = try LookupKeys(side.plan, EntityColumns([entity]))
             var packed =
@@ -71,9 +79,12 @@ extension RecommendRun {
             }
             return answer
         }
+        // What may be sent a second time needs somebody who watches when.
+        if rows.endsInTime, pipeline.userHedge == nil {
+            return await callout.ask(pipeline.store, isFull: full) { try await read(false) }
+        }
         return await callout.call(
-            pipeline.store, until: until, isFull: isFull(.user, until: until), hedge: pipeline.userHedge,
-            again: { try await read(true) }
+            pipeline.store, until: until, isFull: full, hedge: pipeline.userHedge, again: { try await read(true) }
         ) {
             try await read(false)
         }
@@ -141,7 +152,7 @@ extension RecommendRun {
         let source = job.source.source
         let result: CallResult<[ScoredItem]>
         if source.isImmediate {
-            result = await callout.ask(job.source.gate) { () async throws(CandidateError) in
+            result = await callout.ask(job.source.gate, isFull: job.isFull) {
                 try await source.candidates(job.query, deadline: job.until)
             }
         } else {

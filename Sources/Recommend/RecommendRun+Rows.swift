@@ -25,12 +25,16 @@ extension RecommendRun {
             return nil
         }
         let (source, now) = (environment.rows, clock.wall())
-        let result = await callout.call(
-            pipeline.store, until: until, isFull: isFull(.rows, until: until), hedge: pipeline.rowHedge,
-            again: { try await Self.read(side, key, ids, from: source, now: now, until: until, isSecond: true) }
-        ) {
-            try await Self.read(side, key, ids, from: source, now: now, until: until)
+        let full = isFull(.rows, until: until)
+        let read = { @Sendable (isSecond: Bool) async throws -> ItemRows in
+            try await Self.read(side, key, ids, from: source, now: now, until: until, isSecond: isSecond)
         }
+        let result =
+            source.endsInTime && pipeline.rowHedge == nil
+            ? await callout.ask(pipeline.store, isFull: full) { try await read(false) }
+            : await callout.call(
+                pipeline.store, until: until, isFull: full, hedge: pipeline.rowHedge, again: { try await read(true) }
+            ) { try await read(false) }
         switch result {
         case .value(let rows):
             end("rows", rows.hasFailures ? "partial" : "ok", since: began, until: until)
@@ -53,7 +57,7 @@ extension RecommendRun {
             isSecond
             ? try await source.readAgain(side.plan, keys, deadline: until)
             : try await source.read(side.plan, keys, deadline: until)
-        return ItemRows(side, ids, LookupAnswer(side.plan, keys, &packed, now: now))
+        return ItemRows(side, LookupAnswer(side.plan, keys, &packed, now: now))
     }
 
     private static func columns(_ key: Entity.Key, _ ids: [EntityKeyValue]) throws(LookupError) -> EntityColumns {
@@ -69,14 +73,16 @@ extension RecommendRun {
         var verdicts: [(id: EntityKeyValue, passes: Bool)] = []
         var kept: [Candidate] = []
         let hasPolicy = pipeline.hasFeaturePolicy
-        for candidate in candidates {
-            if let rows { trace?.features(candidate.id, rows.all(of: candidate.id)) }
-            let told = hasPolicy ? rows.flatMap { FilterVerdict.policy(config.filters, $0, candidate.id) } : true
+        let filters = rows.map { FilterVerdict(config.filters, $0) }
+        for (row, var candidate) in candidates.enumerated() {
+            candidate.row = row
+            if let rows { trace?.features(candidate.id, rows.all(at: row)) }
+            let told = hasPolicy ? filters.flatMap { $0.policy(row) } : true
             if hasPolicy, let told { verdicts.append((candidate.id, told)) }
             if !(told ?? pipeline.policy.passes(candidate.id, at: now) ?? false) {
-                let name = policyName(candidate.id, rows)
+                let name = policyName(row, filters)
                 trace?.left(candidate.id, name)
-            } else if let filter = refusing(candidate.id, rows) {
+            } else if let filter = filters?.refusing(row) {
                 trace?.left(candidate.id, filter)
             } else {
                 kept.append(candidate)
@@ -86,22 +92,12 @@ extension RecommendRun {
         return kept
     }
 
-    /// The filter that is no policy and by which an item leaves.
-    private func refusing(_ id: EntityKeyValue, _ rows: ItemRows?) -> String? {
-        guard let rows else { return nil }
-        for filter in config.filters where !filter.isPolicy {
-            guard case .feature(let reference, let test) = filter.rule else { continue }
-            if FilterVerdict.passes(reference, test, isPolicy: false, rows, id) == false { return filter.name }
+    /// The policy by which an item leaves.
+    private func policyName(_ row: Int, _ filters: FilterVerdict?) -> String {
+        if let filters { return filters.failedPolicy(row) ?? "policy" }
+        let unread = config.filters.first { filter in
+            if case .feature = filter.rule { filter.isPolicy } else { false }
         }
-        return nil
-    }
-
-    private func policyName(_ id: EntityKeyValue, _ rows: ItemRows?) -> String {
-        for filter in config.filters where filter.isPolicy {
-            guard case .feature(let reference, let test) = filter.rule else { continue }
-            guard let rows else { return filter.name }
-            if FilterVerdict.passes(reference, test, isPolicy: true, rows, id) != true { return filter.name }
-        }
-        return "policy"
+        return unread?.name ?? "policy"
     }
 }

@@ -145,7 +145,7 @@ struct RecommendRun {
                 trace?.left(candidate.id, "k")
                 continue
             }
-            if let filter = limits.refuses(candidate.id) {
+            if let filter = limits.refuses(candidate.row) {
                 trace?.left(candidate.id, filter)
                 continue
             }
@@ -162,22 +162,23 @@ struct RecommendRun {
 
 /// Counts how many items of one kind an answer has.
 private struct Variety {
-    private let rules: [(name: String, feature: FeatureReference, most: Int)]
+    private let rules: [(name: String, column: Int?, most: Int)]
     private let rows: ItemRows?
     private var counts: [[FeatureValue: Int]]
 
     init(_ filters: [FilterConfig], _ rows: ItemRows?) {
         rules = filters.compactMap { filter in
-            if case .atMost(let feature, let most) = filter.rule { (filter.name, feature, most) } else { nil }
+            guard case .atMost(let feature, let most) = filter.rule else { return nil }
+            return (filter.name, rows?.column(feature), most)
         }
         self.rows = rows
         counts = Array(repeating: [:], count: rules.count)
     }
 
     /// The filter by which an item may not come; `nil` when it may, and it is counted then.
-    mutating func refuses(_ id: EntityKeyValue) -> String? {
+    mutating func refuses(_ row: Int) -> String? {
         guard let rows, !rules.isEmpty else { return nil }
-        let values = rules.map { rows.value($0.feature, of: id) }
+        let values = rules.map { $0.column.flatMap { rows.value($0, at: row) } }
         for (index, rule) in rules.enumerated() {
             guard let value = values[index] else { continue }
             if counts[index][value, default: 0] >= rule.most { return rule.name }

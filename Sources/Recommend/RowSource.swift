@@ -2,6 +2,8 @@ package import OnlineStore
 
 /// Where rows are read.
 package protocol RowSource: Sendable {
+    /// Whether `read` ends by its deadline whatever the store does, so that nobody need watch over it.
+    var endsInTime: Bool { get }
     /// The rows of all views of a plan. What comes after `deadline` is not looked at.
     func read(
         _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
@@ -19,6 +21,10 @@ extension RowSource {
     ) async throws(StoreError) -> PackedRows {
         try await read(plan, keys, deadline: deadline)
     }
+}
+
+extension RowSource {
+    package var endsInTime: Bool { false }
 }
 
 /// Rows through the calls of any store, all views at once.

@@ -18,6 +18,7 @@ final class Temper: Sendable {
         var calls = 0
         var held: [CheckedContinuation<Void, Never>] = []
         var isReleased = false
+        var endsInTime = false
         var holds = false
         var pace = Duration.zero
     }
@@ -42,6 +43,12 @@ final class Temper: Sendable {
     var mood: Mood {
         get { state.withLock { $0.mood } }
         set { state.withLock { $0.mood = newValue } }
+    }
+
+    /// Whether the double says that nobody need watch over its calls.
+    var endsInTime: Bool {
+        get { state.withLock { $0.endsInTime } }
+        set { state.withLock { $0.endsInTime = newValue } }
     }
 
     /// How far a call that is well moves the clock.
@@ -143,6 +150,7 @@ struct TestList: ItemList {
 struct TestRows: RowSource {
     let rows: StoreRows
     let temper: Temper
+    var endsInTime: Bool { temper.endsInTime }
 
     func read(
         _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
@@ -157,6 +165,7 @@ struct TestRows: RowSource {
 /// Ranks by price, the dearest first.
 struct TestRanker: Ranker {
     let temper: Temper
+    var isImmediate: Bool { temper.endsInTime }
     var name: String { "ctr" }
     var version: String { "7" }
     var columns: [RankerColumn] {

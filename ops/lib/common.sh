@@ -151,3 +151,11 @@ require_swift() {
     command -v swift >/dev/null 2>&1 ||
         die "swift is not in PATH. Install Swift 6.3 (https://www.swift.org/install/linux/) and run again."
 }
+
+# release PRODUCT: builds a release binary and prints where it is.
+release() {
+    require_swift
+    install_missing "${build_needs[@]}" >&2
+    (cd "$root" && bounded "${TIDEMARK_BUILD_TIMEOUT:-3600}" swift build -c release --product "$1" >&2)
+    printf '%s/%s\n' "$(cd "$root" && swift build -c release --show-bin-path)" "$1"
+}

@@ -14,6 +14,9 @@ package struct LaneRows: RowSource {
         others = StoreRows(serving.store)
     }
 
+    /// A lane's reads end by a timer of its event loop; a store's calls take their own time.
+    package var endsInTime: Bool { serving.laneConfiguration != nil && serving.anyRoom() != nil }
+
     package func read(
         _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> PackedRows {
