@@ -238,7 +238,7 @@ import TidemarkTesting
             }
             #expect(try await again() == 200)
             var answer = try await ask("Bearer guess")
-            for number in 0..<70 where answer.status == 401 { answer = try await ask("Bearer guess \(number)") }
+            for number in 0..<70 where answer.status == 401 { answer = try await ask("Bearer guess\(number)") }
             #expect(answer.status == 429 && answer.headers["retry-after"] == "1", "\(answer)")
             #expect(answer.headers["www-authenticate"] == nil && answer.body.contains("rate-limited"))
             let feasts = try await Self.ask(stage, "POST", "/push", "{}", ["Bearer guess"])

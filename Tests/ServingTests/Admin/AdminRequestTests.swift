@@ -2,26 +2,8 @@ import FeatureModel
 import Testing
 import TidemarkTesting
 
-/// Framing on the admin listener: what stands behind a wrong request is never taken for one.
-@Suite(.timeLimit(.minutes(2))) struct AdminFramingTests {
-    private static let next = "GET /admin/v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
-
-    @Test func nothingBehindAWrongRequestIsTakenForOne() async throws {
-        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
-            for wrong in FramingTests.framing where wrong.statuses == [400] {
-                let text = String(decoding: wrong.bytes, as: UTF8.self).replacing(
-                    " /v1/lookup ", with: " /admin/v1/config:reload ")
-                let client = try RawClient(port: fixture.client.port)
-                try await client.send(text + Self.next)
-                client.finishSending()
-                let answers = try await client.receiveEnd().components(of: "HTTP/1.1 ")
-                #expect(answers.count <= 1, "\(wrong.testDescription): \(answers)")
-                #expect(answers.allSatisfy { $0.hasPrefix("4") }, "\(wrong.testDescription): \(answers)")
-            }
-            #expect(try fixture.auditLines().isEmpty)
-        }
-    }
-
+/// Requests of one connection, and keys, on the admin listener.
+@Suite(.timeLimit(.minutes(2))) struct AdminRequestTests {
     @Test func oneRequestBehindTheOtherIsAnsweredInOrder() async throws {
         try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             let client = try RawClient(port: fixture.client.port)
@@ -52,12 +34,5 @@ import TidemarkTesting
             }
             #expect(fixture.breakers.calls == 2)
         }
-    }
-}
-
-extension String {
-    /// What stands behind each of these words.
-    fileprivate func components(of word: String) -> [String] {
-        self.split(separator: word, omittingEmptySubsequences: true).map(String.init)
     }
 }
