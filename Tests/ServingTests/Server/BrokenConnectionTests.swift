@@ -20,7 +20,7 @@ import TidemarkTesting
         while value(stage, .httpInFlight) != routed { await Task.yield() }
     }
 
-    @Test(arguments: ["/push", "/v1/recommend", "/none"])
+    @Test(arguments: ["/push", "/v1/recommend"])
     func aRoutedRequestWhoseClientIsGoneIsUnderWayNoMore(_ path: String) async throws {
         try await DaemonStage.with { stage in
             for isReset in [true, false] {

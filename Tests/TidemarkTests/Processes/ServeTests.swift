@@ -1,6 +1,8 @@
 import FeatureModel
 import Foundation
 import Serving
+import ServingProtos
+import SwiftProtobuf
 import Testing
 import TidemarkTesting
 
@@ -146,7 +148,17 @@ import TidemarkTesting
                 daemon.terminate()
                 #expect(await daemon.ending(within: .seconds(20)).code == 0)
 
-                try stage.workdir.write("", to: "registry.db")
+                let registry = Feast_Core_Registry.with {
+                    $0.entities = [.with { ($0.spec.name, $0.spec.joinKey, $0.spec.project) = ("a", "a_id", "rec") }]
+                    $0.featureViews = [
+                        .with {
+                            ($0.spec.name, $0.spec.project, $0.spec.entities) = ("a", "rec", ["a"])
+                            $0.spec.features = [.with { ($0.name, $0.valueType) = ("b", .int64) }]
+                        }
+                    ]
+                }
+                let bytes: Data = try registry.serializedBytes()
+                try bytes.write(to: URL(fileURLWithPath: stage.workdir.file("registry.db")))
                 try write(
                     Stage.project, ", feast: {registry: registry.db, redis: \"\(stage.redis.url)\", project: rec}")
                 let (feast, feastPort) = try await Self.serve(stage)
