@@ -107,7 +107,11 @@ final class RotatingFile: Sendable {
     }
 
     private func shut(_ state: inout State) {
-        if state.descriptor >= 0 { Glibc.close(state.descriptor) }
+        if state.descriptor >= 0 {
+            // A child that is being started may hold the descriptor a little longer.
+            flock(state.descriptor, LOCK_UN)
+            Glibc.close(state.descriptor)
+        }
         state = State()
     }
 

@@ -106,7 +106,7 @@ struct RecallLibraryTests {
                     group.addTask {
                         var seen: Int64 = 0
                         var reads = 0
-                        while !isOver.isRaised {
+                        while !isOver.isRaised, !Task.isCancelled {
                             let list = try #require(library.list("list"))
                             // Content, version and manifest are of one build, and time does not go back.
                             let number = try #require(self.number(list))

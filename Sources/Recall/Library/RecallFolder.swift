@@ -117,7 +117,11 @@ package struct RecallFolder: Sendable {
             }
         }
 
-        deinit { close(descriptor) }
+        deinit {
+            // Not by closing alone: a child that is being started holds the descriptor until it has its own program.
+            flock(descriptor, LOCK_UN)
+            close(descriptor)
+        }
     }
 
     /// Makes the folder, takes the lock, and sweeps what killed builds have left.

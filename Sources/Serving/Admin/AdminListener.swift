@@ -94,15 +94,10 @@ package final class AdminListener: Service {
         if access.settings.tokens.isEmpty {
             logger.notice("the admin listener has no tokens and refuses everything; `tidemark admin token` makes one")
         }
-        let channel = HTTP1Channel.Configuration(
-            idleTimeout: .seconds(AdminLimits.idleSeconds),
-            httpDecoderConfiguration: .init(
-                maxHeaderFieldSize: AdminLimits.headerBytes, maxHeaderListSize: AdminLimits.headerBytes,
-                maxHeaderFieldCount: 64))
         let application = Application(
             responder: responder,
             server: HTTPServerBuilder { [security] in
-                SecuredChannel(wrapped: HTTP1Channel(responder: $0, configuration: channel), security: security)
+                AdminChannel(responder: $0, security: security)
             },
             configuration: ApplicationConfiguration(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: 1_024,

@@ -4,6 +4,36 @@ import TidemarkTesting
 
 /// Requests of one connection, and keys, on the admin listener.
 @Suite(.timeLimit(.minutes(2))) struct AdminRequestTests {
+    private static let next = "GET /admin/v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
+
+    @Test func nothingBehindAWrongRequestIsTakenForOne() async throws {
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
+            for wrong in FramingTests.framing where wrong.statuses == [400] {
+                let text = String(decoding: wrong.bytes, as: UTF8.self).replacing(
+                    " /v1/lookup ", with: " /admin/v1/config:reload ")
+                let client = try RawClient(port: fixture.client.port)
+                try await client.send(text + Self.next)
+                client.finishSending()
+                let answers = try await client.receiveEnd().split(separator: "HTTP/1.1 ")
+                #expect(answers.count <= 1, "\(wrong.testDescription): \(answers)")
+                #expect(answers.allSatisfy { $0.hasPrefix("4") }, "\(wrong.testDescription): \(answers)")
+            }
+            #expect(try fixture.auditLines().isEmpty)
+        }
+    }
+
+    @Test func aWrongRequestIsRefusedBehindTheAnswersBeforeIt() async throws {
+        try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
+            let client = try RawClient(port: fixture.client.port)
+            let bearer = "host: 127.0.0.1\r\nauthorization: Bearer \(fixture.token(.read))\r\n"
+            let right = "GET /admin/v1/views HTTP/1.1\r\n\(bearer)\r\n"
+            try await client.send(right + right + "GET /admin/v1/views HTTP/1.1\r\n\(bearer)host: b\r\n\r\n" + right)
+            for status in [200, 200, 400] { #expect(try await client.receive().status == status) }
+            client.finishSending()
+            #expect(try await client.receiveEnd().isEmpty)
+        }
+    }
+
     @Test func oneRequestBehindTheOtherIsAnsweredInOrder() async throws {
         try await AdminFixture.with(try AdminFixture.config()) { fixture async throws in
             let client = try RawClient(port: fixture.client.port)
