@@ -237,6 +237,20 @@ pipelines:
         self.wait_until_whole()
         return self.daemon
 
+    def start_beside(self, name, section):
+        """Another daemon with one more section in its config. Where it listens."""
+        port = stage.free_port()
+        text = (self.folder / "tidemark.yaml").read_text()
+        for old, new in ((self.port, port), (self.admin_port, stage.free_port())):
+            text = text.replace(f'"127.0.0.1:{old}"', f'"127.0.0.1:{new}"')
+        (self.folder / f"{name}.yaml").write_text(text + section)
+        server = stage.Server(
+            f"tidemark serve, {name}", [stage.tidemark_program(), "--config", self.folder / f"{name}.yaml", "serve"],
+            self.folder / f"{name}.log", folder=self.folder)
+        self.servers.append(server)
+        server.wait_until(lambda: stage.answers(f"http://127.0.0.1:{port}/readyz"), 30)
+        return port
+
     def stop_daemon(self):
         self.servers.remove(self.daemon)
         return self.daemon.stop()
@@ -294,9 +308,9 @@ pipelines:
             self.known_user = self.users()[0]
         return self.known_user
 
-    def metric(self, name):
+    def metric(self, name, port=None):
         """The sum of a metric's samples; `name` may end in labels."""
-        with urllib.request.urlopen(self.url + "/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port or self.port}/metrics", timeout=10) as answer:
             page = answer.read().decode()
         pattern = re.escape(name) + (r"(?:\{[^}]*\})?" if "{" not in name else "")
         return sum(float(value) for value in re.findall(rf"(?m)^{pattern} (\S+)", page))

@@ -44,24 +44,32 @@ private final class FramingHandler: ChannelDuplexHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private var underWay = 0
+    private var isInBody = false
     private var refusal: ErrorAnswer?
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard refusal == nil else { return }
-        if case .head(let head) = unwrapInboundIn(data) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
             if let refusal = Self.refusal(of: head) {
                 self.refusal = refusal
                 return answer(context)
             }
             underWay += 1
+            isInBody = true
+        case .body: break
+        case .end: isInBody = false
         }
         context.fireChannelRead(data)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard refusal == nil else { return }
-        // In the midst of a body the connection just ends.
-        guard error is HTTPParserError, underWay == 0 else { return context.fireErrorCaught(error) }
+        guard error is HTTPParserError, !isInBody else {
+            // In the midst of a body the connection just ends: Hummingbird would answer a second time to a request that was
+            // answered by its head.
+            return context.fireErrorCaught(isInBody ? ChannelError.inputClosed : error)
+        }
         refusal = ErrorBody.problem(.malformed, "the request is no HTTP/1.1")
         answer(context)
     }
