@@ -154,26 +154,26 @@ import TidemarkTesting
     @Test(arguments: [true, false]) func aStoreThatAnswersOthersMeanwhileIsLeftInUse(_ answersOthers: Bool) async throws
     {
         var options = Self.options()
-        options.settings.timeout = .milliseconds(500)
+        options.settings.timeout = .seconds(1)
         options.settings.threads = 1
         try await DaemonStage.with(options) { stage in
             let proxy = try #require(stage.proxy)
             try await Self.recover(stage)
-            try await proxy.set(.delay(.seconds(1)))
+            try await proxy.set(.delay(.seconds(2)))
             func send(_ client: RawClient, milliseconds: Int) async throws {
                 try await client.send(
                     ConnectionTests.lookup(1, headers: ["X-Request-Timeout-Ms: \(milliseconds)"]))
             }
             let patient = try stage.connect()
-            if answersOthers { try await send(patient, milliseconds: 4_000) }
-            // Half a second goes by in which the store, as both know, can't answer.
+            if answersOthers { try await send(patient, milliseconds: 8_000) }
+            // Time goes by in which the store can't answer yet.
             let clock = try stage.connect()
             for _ in 0..<2 {
-                try await send(clock, milliseconds: 300)
+                try await send(clock, milliseconds: 600)
                 _ = try await clock.receive()
             }
             let hurried = try (0..<30).map { _ in try stage.connect() }
-            for client in hurried { try await send(client, milliseconds: 500) }
+            for client in hurried { try await send(client, milliseconds: 1_000) }
             for client in hurried {
                 let answer = try await client.receive()
                 #expect(answer.status == 200 && answer.body.contains("FAILED"), "\(answer)")
