@@ -250,6 +250,10 @@ package final class ModelRegistry: Sendable {
 
     private func goBack(_ name: String, _ folder: ModelFolder) throws(RankerError) -> ModelStatus {
         let (live, version, loaded) = try before(name, folder)
+        // It may be in memory and no longer on disk: what `current` names must be there at the next start.
+        guard try folder.versions().contains(version) else {
+            throw RankerError(.notFound, "the version before the live one is gone", detail: "\(name) \(version)")
+        }
         let target: Loaded
         if let loaded {
             target = loaded

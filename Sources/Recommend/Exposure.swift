@@ -34,13 +34,9 @@ package struct Exposure: Sendable {
         output.value(.timestamp(time))
         output.raw(",\"pipeline\":")
         output.string(pipeline)
-        output.raw(",\"entity\":{")
-        output.list(entity.sorted { $0.key < $1.key }) { output, column in
-            output.string(column.key)
-            output.raw(":")
-            output.key(column.value)
-        }
-        output.raw("},")
+        output.raw(",\"entity\":")
+        output.entity(entity)
+        output.raw(",")
         // The answer's own members stand beside these.
         var body = JSONBytes()
         answer.write(requestID: requestID, into: &body)

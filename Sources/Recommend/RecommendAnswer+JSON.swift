@@ -95,6 +95,17 @@ extension JSONBytes {
         }
     }
 
+    /// The key columns of an entity as a request spells them, in the order of their names.
+    package mutating func entity(_ columns: [String: EntityKeyValue]) {
+        raw("{")
+        list(columns.sorted { $0.key < $1.key }) { output, column in
+            output.string(column.key)
+            output.raw(":")
+            output.key(column.value)
+        }
+        raw("}")
+    }
+
     fileprivate mutating func nullable(_ text: String?) {
         if let text { string(text) } else { raw("null") }
     }

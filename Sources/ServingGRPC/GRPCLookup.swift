@@ -1,8 +1,10 @@
 import FeatureModel
 import GRPCCore
+import NIOCore
 import OnlineStore
 import Resilience
 import Serving
+import Synchronization
 import Telemetry
 
 /// Answers lookups for both services: plan, rows, values. The same path that HTTP and the command line go.
@@ -18,6 +20,8 @@ final class GRPCLookup: Sendable {
     private let serving: ServingContext
     private let lookup: FeatureLookup
     private let plans = GRPCPlans()
+    /// When the store last answered a call in time, in nanoseconds of the monotonic clock.
+    private let storeAnsweredAt = Atomic<UInt64>(0)
 
     init(_ serving: ServingContext, _ store: any OnlineStore) {
         self.serving = serving
@@ -100,7 +104,7 @@ final class GRPCLookup: Sendable {
         guard let permit = serving.gate.admit() else {
             throw RPCError(code: .unavailable, message: "the store fails, and is left alone for a while")
         }
-        let askedAt = ContinuousClock.now
+        let askedAt = NIODeadline.now()
         let found = await events(plan, keys, time.span, until: latest)
         let isLate = found.count < plan.plan.views.count
         let failures = found.compactMap { event in
@@ -162,13 +166,17 @@ final class GRPCLookup: Sendable {
     }
 
     private func outcome(
-        _ failures: [StoreError], isLate: Bool, _ time: CallTime, since askedAt: ContinuousClock.Instant
+        _ failures: [StoreError], isLate: Bool, _ time: CallTime, since askedAt: NIODeadline
     ) -> Breaker.Outcome {
+        let now = NIODeadline.now()
         if failures.contains(where: { $0.isRetryable && $0.code != .deadlineExceeded }) { return .failure }
         guard isLate || failures.contains(where: { $0.code == .deadlineExceeded }) else {
-            return settings.slowCall.map { ContinuousClock.now - askedAt > $0 } == true ? .slow : .success
+            storeAnsweredAt.store(now.uptimeNanoseconds, ordering: .relaxed)
+            return settings.slowCall.map { now - askedAt > TimeAmount($0) } == true ? .slow : .success
         }
-        return time.isFull ? .failure : .ignored
+        // One that answered others meanwhile isn't down: there is too much under way, which is for the limit to mend.
+        let answersOthers = storeAnsweredAt.load(ordering: .relaxed) > askedAt.uptimeNanoseconds
+        return time.isFull && !answersOthers ? .failure : .ignored
     }
 
     private static func unavailable(_ failures: [StoreError]) -> RPCError {

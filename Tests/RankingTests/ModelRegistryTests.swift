@@ -1,4 +1,5 @@
 import FeatureModel
+import Foundation
 import Glibc
 import Ranking
 import Synchronization
@@ -56,6 +57,21 @@ import TidemarkTesting
         #expect(try fixture.folder.currentVersion() == "1")
         let again = try await registry.rollback("ranker")
         #expect(again.live?.version == "2")
+    }
+
+    @Test func aVersionThatIsGoneFromTheFolderIsNotMadeTheCurrentOne() async throws {
+        let fixture = try ModelFixture()
+        defer { fixture.remove() }
+        try fixture.add("2", seed: 2)
+        let registry = registry(fixture)
+        await registry.load()
+        _ = try await registry.reload("ranker", version: "2")
+        try FileManager.default.removeItem(atPath: "\(fixture.folder.path)/1")
+        await #expect { _ = try await registry.rollback("ranker") } throws: {
+            ($0 as? RankerError)?.code == .notFound
+        }
+        #expect(try fixture.folder.currentVersion() == "2")
+        #expect(registry.ranker("ranker")?.version == "2")
     }
 
     @Test func rollbackAfterARestartFindsTheVersionBefore() async throws {

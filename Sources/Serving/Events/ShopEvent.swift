@@ -40,13 +40,9 @@ package struct ShopEvent: Sendable, Hashable {
         output.value(.timestamp(time ?? received))
         output.raw(",\"received\":")
         output.value(.timestamp(received))
-        output.raw(",\"entity\":{")
-        output.list(entity.sorted { $0.key < $1.key }) { output, column in
-            output.string(column.key)
-            output.raw(":")
-            output.key(column.value)
-        }
-        output.raw("},\"item\":")
+        output.raw(",\"entity\":")
+        output.entity(entity)
+        output.raw(",\"item\":")
         output.key(item)
         output.field("quantity", quantity) { $0.value(.int64($1)) }
         output.field("price", price) { $0.raw($1) }

@@ -241,7 +241,7 @@ final class LookupCall: RedisLaneReceiver {
         self.rows = rows
         let isFailed = !rows.failures(in: question.cached.plan).isEmpty
         handler.marks.trace?.leave(failing: isFailed ? "unavailable" : nil)
-        if isFailed { room.serving.metrics.storeFailed(.unavailable) }
+        if isFailed { room.serving.metrics.storeFailed(.unavailable) } else { room.storeAnsweredAt = .now() }
         room.serving.gate.finished(permit, isFailed ? .failure : answeredOutcome)
         finish()
     }

@@ -1,5 +1,4 @@
 import Foundation
-import LocalDatabase
 import Synchronization
 import Testing
 import TidemarkTesting
@@ -8,27 +7,6 @@ import TidemarkTesting
 @Suite(
     .enabled(if: DaemonProcess.tidemark != nil, "the tidemark binary is not built"), .timeLimit(.minutes(5)))
 struct ExposureTests {
-    private static let definitions = """
-        entities:
-          user: {keys: {user_id: int64}}
-          item: {keys: {item_id: int64}}
-        views:
-          user:
-            entity: user
-            source: {from: shop, query: SELECT user_id FROM events, watermark: {column: ts, tie_breaker: [user_id], lookback: 0}}
-            every: 1m
-            ttl: 1d
-            sweep: 1h
-            features: {user_id2: int64}
-          item:
-            entity: item
-            source: {from: shop, query: SELECT item_id FROM events, watermark: {column: ts, tie_breaker: [item_id], lookback: 0}}
-            every: 1m
-            ttl: 1d
-            sweep: 1h
-            features: {item_id2: int64}
-        """
-
     private static let config = """
         project: lab
         schemas: definitions
@@ -47,18 +25,7 @@ struct ExposureTests {
     private func withShop(_ sections: String, _ body: (Workdir) async throws -> Void) async throws {
         try await Places.shared.with {
             try await Workdir.with { workdir in
-                try workdir.write(Self.definitions, to: "definitions/lab.yaml")
-                try workdir.write("\(Self.config)\n\(sections)\n", to: "tidemark.yaml")
-                let database = try await LocalDatabase(.init(path: workdir.file("shop.db")))
-                try await database.run { connection in
-                    try connection.execute(
-                        """
-                        CREATE TABLE events (user_id INTEGER, item_id INTEGER, ts INTEGER);
-                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
-                        INSERT INTO events SELECT i % 7, i * 104729 % 211, 1700000000000 + i * 1000 FROM n;
-                        """)
-                }
-                await database.close()
+                try await EventLab.write(to: workdir, config: "\(Self.config)\n\(sections)\n", events: 500)
                 let build = try await run(["recall", "build"], workdir).ending()
                 try #require(build.code == 0, "\(build.story)")
                 try await body(workdir)
