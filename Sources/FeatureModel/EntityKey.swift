@@ -11,6 +11,15 @@ package enum EntityKeyValue: Hashable, Sendable {
     case integer(Int64)
     case text(String)
     case bytes([UInt8])
+
+    /// Of the value alone: the keys of one column are all of one kind.
+    package func hash(into hasher: inout Hasher) {
+        switch self {
+        case .integer(let number): hasher.combine(number)
+        case .text(let text): hasher.combine(text)
+        case .bytes(let bytes): hasher.combine(bytes)
+        }
+    }
 }
 
 /// One entity of one kind, in its canonical escaped spelling.

@@ -8,6 +8,9 @@ import Synchronization
 @safe package final class Booster: @unchecked Sendable {
     // Safe to send: whoever holds it uses it alone. Rankers lease theirs from a `BoosterPool`, trainers keep their own.
     private let raw: BoosterHandle
+    /// Takes the matrices that are scored; `nil` while training. Made once, since the library reads the limits of the process's control
+    /// group from files each time that it makes one.
+    private let proxy: DMatrixHandle?
 
     /// The library's version, as `1.7.4`.
     package static var libraryVersion: String {
@@ -22,8 +25,17 @@ import Synchronization
     ///
     /// - Throws: `corrupt` with the library's words.
     package init(model: [UInt8]) throws(RankerError) {
-        unsafe raw = try unsafe Self.make(training: [])
-        // From here on deinit frees the handle.
+        let raw = try unsafe Self.make(training: [])
+        var made: DMatrixHandle?
+        do {
+            try Self.check("no matrix could be made") { unsafe XGProxyDMatrixCreate(&made) }
+        } catch {
+            unsafe XGBoosterFree(raw)
+            throw error
+        }
+        unsafe self.raw = unsafe raw
+        unsafe proxy = unsafe made
+        // From here on deinit frees the handles.
         try configure([("verbosity", "0"), ("nthread", "1")])
         try Self.check("the model can't be loaded", .corrupt) {
             unsafe model.withUnsafeBytes {
@@ -37,11 +49,13 @@ import Synchronization
     /// A booster that is to be trained with these matrices; they must outlive it.
     init(training matrices: [DMatrixHandle?], parameters: [(String, String)]) throws(RankerError) {
         unsafe raw = try unsafe Self.make(training: matrices)
+        unsafe proxy = nil
         try configure(parameters)
     }
 
     deinit {
         unsafe XGBoosterFree(raw)
+        if let proxy = unsafe proxy { unsafe XGDMatrixFree(proxy) }
     }
 
     private static func make(training matrices: [DMatrixHandle?]) throws(RankerError) -> BoosterHandle {
@@ -85,7 +99,7 @@ import Synchronization
             let array =
                 #"{"data":[\#(address),true],"shape":[\#(matrix.rows),\#(matrix.columns)],"typestr":"<f4","version":3}"#
             return try unsafe Self.collect(matrix.rows) { shape, dimensions, result in
-                unsafe XGBoosterPredictFromDense(raw, array, Self.prediction, nil, shape, dimensions, result)
+                unsafe XGBoosterPredictFromDense(raw, array, Self.prediction, proxy, shape, dimensions, result)
             }
         }
     }

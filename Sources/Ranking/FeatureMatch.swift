@@ -1,23 +1,34 @@
 package import FeatureModel
 
-/// How much an item's value is like a user's: as the category of an item and the categories that a user met lately.
-package enum FeatureMatch {
-    /// 1 where both are equal and 0 where not. Where the user's value is a list, newest first, the share of the list that is
-    /// equal, the n-th element weighing 1/n. NaN where either is missing.
-    package static func number(user: FeatureValue, item: FeatureValue) -> Float {
-        guard !item.isNull else { return .nan }
-        switch user {
-        case .null: return .nan
-        case .list(let elements):
-            guard !elements.isEmpty else { return .nan }
-            var (equal, all): (Float, Float) = (0, 0)
+/// How much items' values are like a user's: as the category of an item and the categories that a user met lately.
+package struct FeatureMatch {
+    private let user: FeatureValue
+    /// Of a list: what each of its values weighs, and all of them.
+    private let weights: [FeatureValue: Float]
+    private let total: Float
+
+    /// Where the user's value is a list, it is newest first.
+    package init(user: FeatureValue) {
+        self.user = user
+        var (weights, total): ([FeatureValue: Float], Float) = ([:], 0)
+        if case .list(let elements) = user {
             for (place, element) in elements.enumerated() {
                 let weight = 1 / Float(place + 1)
-                all += weight
-                if element == item { equal += weight }
+                total += weight
+                weights[element, default: 0] += weight
             }
-            return equal / all
-        default: return user == item ? 1 : 0
+        }
+        (self.weights, self.total) = (weights, total)
+    }
+
+    /// 1 where both are equal and 0 where not. Where the user's value is a list, the share of the list that is equal, the n-th element
+    /// weighing 1/n. NaN where either is missing.
+    package func number(item: FeatureValue) -> Float {
+        guard !item.isNull else { return .nan }
+        return switch user {
+        case .null: .nan
+        case .list(let elements): elements.isEmpty ? .nan : weights[item, default: 0] / total
+        default: user == item ? 1 : 0
         }
     }
 

@@ -17,4 +17,14 @@ package struct FeatureMatrix: Sendable {
         get { values[row * columns + column] }
         set { values[row * columns + column] = newValue }
     }
+
+    /// Sets a column, row by row; where there is no number the value stays as it is.
+    package mutating func setColumn(_ column: Int, _ number: (_ row: Int) -> Float?) {
+        // The memory is made sure of once, not for each value.
+        let (rows, width) = (rows, columns)
+        var span = values.mutableSpan
+        for row in 0..<rows {
+            if let number = number(row) { span[row * width + column] = number }
+        }
+    }
 }

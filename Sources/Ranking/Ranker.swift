@@ -43,8 +43,8 @@ package protocol Ranker: Sendable {
     var version: String { get }
     /// The columns of the matrix, in order.
     var columns: [RankerColumn] { get }
-    /// Whether it scores in this process, so that waiting for it is not a thing.
-    var isImmediate: Bool { get }
+    /// Whether it scores so many rows in this process and in a fraction of a millisecond, so that waiting for it is not a thing.
+    func isImmediate(rows: Int) -> Bool
 
     /// One score a row, the higher the better; each is finite. A score that the model left open (NaN, infinite)
     /// comes as the lowest there is, `-Float.greatestFiniteMagnitude`.
@@ -54,7 +54,7 @@ package protocol Ranker: Sendable {
 }
 
 extension Ranker {
-    package var isImmediate: Bool { false }
+    package func isImmediate(rows: Int) -> Bool { false }
 
     /// Refuses what this model cannot score.
     package func check(_ matrix: FeatureMatrix) throws(RankerError) {

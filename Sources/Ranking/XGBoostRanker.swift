@@ -3,15 +3,18 @@ import Synchronization
 
 /// A model that XGBoost scores with, in this process.
 ///
-/// Immutable: another version is another ranker. Scoring takes no lock for longer than to take a booster, and runs on the
-/// pool of concurrent tasks, never on the caller's event loop.
+/// Immutable: another version is another ranker. Scoring takes no lock for longer than to take a booster, and runs where the caller's
+/// task runs: what is not immediate belongs on no event loop.
 package final class XGBoostRanker: Ranker {
     package let manifest: ModelManifest
     private let pool: BoosterPool
+    private let trees: Int
     private let openScoreCount = Atomic<Int>(0)
 
     /// The most rows of one call.
     package static let maximumRows = 10_000
+    /// The most rows, times trees, that are scored at once where waiting is not a thing.
+    private static let immediateWork = 50_000
 
     /// Makes a ranker of a version and tries it.
     ///
@@ -25,13 +28,16 @@ package final class XGBoostRanker: Ranker {
             made.append(booster)
         }
         self.manifest = manifest
+        trees = try made[0].rounds
         pool = BoosterPool(made)
     }
 
     package var name: String { manifest.name }
     package var version: String { manifest.version }
     package var columns: [RankerColumn] { manifest.columns }
-    package var isImmediate: Bool { true }
+
+    /// By its trees: each takes some nanoseconds a row.
+    package func isImmediate(rows: Int) -> Bool { rows * trees <= Self.immediateWork }
 
     /// How many scores the model left open, NaN or infinite.
     package var openScores: Int { openScoreCount.load(ordering: .relaxed) }

@@ -57,7 +57,7 @@ package final class RecallList: Sendable {
     /// What is near to the seeds, which come newest first, best first. Each seed weighs 0.9 of the one before; an item near to
     /// several adds up. The seeds themselves are left out. None of a list that has no neighbours.
     package func neighbours(
-        of seeds: [EntityKeyValue], limit: Int, excluding: Set<EntityKeyValue> = []
+        of seeds: [EntityKeyValue], limit: Int, excluding: some Sequence<EntityKeyValue> = []
     ) -> [ScoredItem] {
         guard kind.hasNeighbours, limit > 0 else { return [] }
         var found: [(item: Int, weight: Float)] = []
@@ -67,27 +67,22 @@ package final class RecallList: Sendable {
             weight *= Self.seedDecay
         }
         guard !found.isEmpty else { return [] }
-        var left = Set(found.map { UInt32(clamping: $0.item) })
-        for id in excluding {
-            if let item = artifact.ids.index(of: id) { left.insert(UInt32(clamping: item)) }
-        }
+        let left = found.map(\.item) + excluding.compactMap { artifact.ids.index(of: $0) }
         let best = near(to: found, limit: limit, leavingOut: left)
         return best.map { ScoredItem(id: artifact.ids[Int($0.item)], score: $0.score) }
     }
 
     private func near(
-        to seeds: [(item: Int, weight: Float)], limit: Int, leavingOut left: Set<UInt32>
+        to seeds: [(item: Int, weight: Float)], limit: Int, leavingOut left: [Int]
     ) -> [TopScores.Entry] {
-        var sums: [UInt32: Float] = [:]
-        sums.reserveCapacity(seeds.reduce(0) { $0 + artifact.row($1.item).count })
+        var sums = SumTable(capacity: seeds.reduce(0) { $0 + artifact.row($1.item).count })
         for seed in seeds {
-            for place in artifact.row(seed.item) {
-                sums[artifact.items[place], default: 0] += seed.weight * artifact.scores[place]
-            }
+            for place in artifact.row(seed.item) { sums.add(artifact.items[place], seed.weight * artifact.scores[place]) }
         }
+        for item in left { sums.drop(UInt32(clamping: item)) }
         let total = seeds.reduce(0) { $0 + $1.weight }
         var best = TopScores(limit: limit)
-        for (item, sum) in sums where !left.contains(item) { best.offer(item, sum / total) }
+        sums.forEach { best.offer($0, $1 / total) }
         return best.sorted()
     }
 

@@ -20,7 +20,9 @@ struct Candidate: Sendable {
     let id: EntityKeyValue
     /// Its place among the rows that were read.
     var row = 0
-    var origins: [Origin]
+    private let first: Origin
+    /// Of the sources behind the first; few items have several.
+    private var others: [Origin] = []
     /// The fused score of recall, comparable within the request.
     var recall: Double
     /// The source that gave most of it.
@@ -28,6 +30,35 @@ struct Candidate: Sendable {
     var bestPart: Double
     var rank: Float?
     var score = 0.0
+
+    init(id: EntityKeyValue, from origin: Origin, recall: Double, best: Int, bestPart: Double = 0) {
+        self.id = id
+        first = origin
+        self.recall = recall
+        self.best = best
+        self.bestPart = bestPart
+    }
+
+    /// Where it came from, in the order of the pipeline.
+    var origins: [Origin] { [first] + others }
+    /// Its place with the first source that gave it.
+    var place: Int { first.place }
+
+    /// What that source said of it.
+    func origin(_ source: Int) -> Origin? {
+        first.source == source ? first : others.first { $0.source == source }
+    }
+
+    /// Adds a source; `nil` where it is the latest already.
+    fileprivate mutating func add(_ origin: Origin, _ part: Double) -> Bool {
+        guard (others.last ?? first).source != origin.source else { return false }
+        others.append(origin)
+        recall += part
+        guard part > bestPart else { return true }
+        bestPart = part
+        best = origin.source
+        return true
+    }
 }
 
 /// Makes one list of what the sources gave. Pure, and the same whatever the order in which sources answered.
@@ -35,13 +66,15 @@ enum CandidateMerge {
     /// Each source gives at most its quota of items that `leaves` has no reason against. Scores are brought into `0...1` by
     /// each source's best and summed by weight; of equal sums, the earlier source, its place and then the id decide.
     ///
-    /// `leaves` is asked once an item of each source; with a reason, the item goes to `left`.
+    /// `leaves` is asked of each item that is none yet; with a reason, the item goes to `left`.
     static func merge(
         _ results: [SourceResult], _ sources: [(quota: Int, weight: Double)],
         leaves: (EntityKeyValue) -> String?, left: (EntityKeyValue, Candidate.Origin, String) -> Void
     ) -> [Candidate] {
-        var places: [EntityKeyValue: Int] = [:]
         var candidates: [Candidate] = []
+        let most = results.reduce(0) { $0 + min($1.items.count, sources[$1.source].quota) }
+        var places = ItemTable(capacity: most)
+        candidates.reserveCapacity(most)
         for result in results.sorted(by: { $0.source < $1.source }) {
             let best = result.items.reduce(Float(0)) { $1.score.isFinite ? max($0, $1.score) : $0 }
             let (quota, weight) = sources[result.source]
@@ -49,23 +82,19 @@ enum CandidateMerge {
             for (index, item) in result.items.enumerated() {
                 guard taken < quota else { break }
                 let origin = Candidate.Origin(source: result.source, score: item.score, place: index + 1)
+                let part = weight * normal(item.score, best, index)
+                if let place = places[item.id] {
+                    // A source that names an item twice names it once.
+                    if candidates[place].add(origin, part) { taken += 1 }
+                    continue
+                }
                 if let reason = leaves(item.id) {
                     left(item.id, origin, reason)
                     continue
                 }
-                let part = weight * normal(item.score, best, index)
-                let place = places[item.id, default: candidates.count]
-                guard place < candidates.count else {
-                    places[item.id] = place
-                    candidates.append(
-                        Candidate(
-                            id: item.id, origins: [origin], recall: part, best: result.source, bestPart: part))
-                    taken += 1
-                    continue
-                }
-                // A source that names an item twice names it once.
-                guard candidates[place].origins.last?.source != result.source else { continue }
-                candidates[place].add(origin, part)
+                _ = places.insert(item.id, candidates.count)
+                candidates.append(
+                    Candidate(id: item.id, from: origin, recall: part, best: result.source, bestPart: part))
                 taken += 1
             }
         }
@@ -91,18 +120,8 @@ enum CandidateMerge {
     private static func isBefore(_ left: Candidate, _ right: Candidate) -> Bool {
         if left.recall != right.recall { return left.recall > right.recall }
         if left.best != right.best { return left.best < right.best }
-        if left.origins[0].place != right.origins[0].place { return left.origins[0].place < right.origins[0].place }
+        if left.place != right.place { return left.place < right.place }
         return left.id.precedes(right.id)
-    }
-}
-
-extension Candidate {
-    fileprivate mutating func add(_ origin: Origin, _ part: Double) {
-        origins.append(origin)
-        recall += part
-        guard part > bestPart else { return }
-        bestPart = part
-        best = origin.source
     }
 }
 

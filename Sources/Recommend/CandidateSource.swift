@@ -7,8 +7,8 @@ package struct CandidateQuery: Sendable {
     package var seeds: [EntityKeyValue]?
     package var segment: String?
     package var limit: Int
-    /// Items that will not be taken.
-    package var excluding: Set<EntityKeyValue>
+    /// Items that will not be taken; some may stand there twice.
+    package var excluding: [EntityKeyValue]
 }
 
 /// Why a source gave nothing.

@@ -6,5 +6,5 @@ package protocol ItemList: Sendable {
     /// The best items, best first.
     func top(segment: String?, limit: Int) -> [ScoredItem]
     /// What goes with the seeds, the latest first; best first.
-    func neighbours(of seeds: [EntityKeyValue], limit: Int, excluding: Set<EntityKeyValue>) -> [ScoredItem]
+    func neighbours(of seeds: [EntityKeyValue], limit: Int, excluding: [EntityKeyValue]) -> [ScoredItem]
 }

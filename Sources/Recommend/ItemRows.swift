@@ -4,13 +4,13 @@ import OnlineStore
 /// The rows of items, by their place in the read.
 struct ItemRows: Sendable {
     private let side: PipelinePlan.Side
-    private let rows: [[LookupAnswer.Value]]
+    private let answer: LookupAnswer
     /// Whether some view could not be read.
     let hasFailures: Bool
 
     init(_ side: PipelinePlan.Side, _ answer: LookupAnswer) {
         self.side = side
-        rows = answer.rows
+        self.answer = answer
         hasFailures = !answer.failures.isEmpty
     }
 
@@ -18,11 +18,16 @@ struct ItemRows: Sendable {
     func column(_ reference: FeatureReference) -> Int? { side.columns[reference] }
 
     /// The value with its word.
-    func reading(_ column: Int, at row: Int) -> LookupAnswer.Value { rows[row][column] }
+    func reading(_ column: Int, at row: Int) -> LookupAnswer.Value { answer.value(column, at: row) }
+
+    /// Calls `body` with the numbers of a feature, for many rows after each other; `false` for a feature that is no number.
+    func withNumbers(_ column: Int, _ body: (borrowing LookupAnswer.Numbers) -> Void) -> Bool {
+        answer.withNumbers(column, body)
+    }
 
     /// A value that is there.
     func value(_ column: Int, at row: Int) -> FeatureValue? {
-        let reading = rows[row][column]
+        let reading = answer.value(column, at: row)
         return reading.isUsable ? reading.value : nil
     }
 

@@ -17,7 +17,7 @@ final class Pipeline: Sendable {
     /// Before the model; `nil` where nothing ranks.
     let ranker: DependencyGate?
     /// By filter, for filters with a file.
-    let blocked: [String: Set<EntityKeyValue>]
+    let blocked: [(name: String, items: ItemTable)]
     let policy: PolicyMemory
     let lastGood: LastGood
     let meters: PipelineMeters
@@ -34,7 +34,7 @@ final class Pipeline: Sendable {
     ) {
         self.config = config
         self.sources = sources
-        self.blocked = blocked
+        self.blocked = config.filters.compactMap { filter in blocked[filter.name].map { (filter.name, ItemTable($0)) } }
         self.meters = meters
         store = gates.gate(GateBook.store)
         ranker = config.model.map { gates.gate("ranker.\($0)") }

@@ -53,7 +53,7 @@ extension RecommendRun {
 
     /// Whether policy lets an item pass, by what is in memory: what isn't known does not pass.
     private func isAllowed(_ id: EntityKeyValue) -> Bool {
-        for items in pipeline.blocked.values where items.contains(id) { return false }
+        for (_, items) in pipeline.blocked where items.contains(id) { return false }
         guard pipeline.hasFeaturePolicy else { return true }
         return pipeline.policy.passes(id, at: clock.now()) ?? false
     }

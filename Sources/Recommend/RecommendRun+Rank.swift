@@ -1,4 +1,5 @@
 import FeatureModel
+import OnlineStore
 import Ranking
 import Resilience
 
@@ -42,7 +43,7 @@ extension RecommendRun {
         }
         let full = isFull(.rank, until: until)
         let result =
-            ranker.isImmediate
+            ranker.isImmediate(rows: matrix.rows)
             ? await callout.ask(gate, isFull: full, work)
             : await callout.call(gate, until: until, isFull: full, work)
         switch result {
@@ -64,10 +65,7 @@ extension RecommendRun {
             switch wanted.input {
             case .recall(let name):
                 guard let source = config.sources.firstIndex(where: { $0.name == name }) else { return nil }
-                for (row, candidate) in prepared.candidates.enumerated() {
-                    guard let origin = candidate.origins.first(where: { $0.source == source }) else { continue }
-                    matrix[row, column] = origin.score
-                }
+                matrix.setColumn(column) { prepared.candidates[$0].origin(source)?.score }
             case .match(let user, let item):
                 guard match(&matrix, column, user, item, prepared) else { return nil }
             case .feature(let reference):
@@ -85,9 +83,9 @@ extension RecommendRun {
             let place = rows.column(item)
         else { return false }
         guard let wanted = prepared.user.value(user) else { return true }
-        for (row, candidate) in prepared.candidates.enumerated() {
-            guard let found = rows.value(place, at: candidate.row) else { continue }
-            matrix[row, column] = FeatureMatch.number(user: wanted, item: found)
+        let match = FeatureMatch(user: wanted)
+        matrix.setColumn(column) { row in
+            rows.value(place, at: prepared.candidates[row].row).map { match.number(item: $0) }
         }
         return true
     }
@@ -99,13 +97,19 @@ extension RecommendRun {
         if plan?.user?.columns[reference] != nil || request.context[reference] != nil {
             guard let value = prepared.user.value(reference) else { return true }
             let number = encoding.encode(value, now: now)
-            for row in 0..<matrix.rows { matrix[row, column] = number }
+            matrix.setColumn(column) { _ in number }
             return true
         }
         guard let rows = prepared.rows, let place = rows.column(reference) else { return false }
-        for (row, candidate) in prepared.candidates.enumerated() {
-            guard let value = rows.value(place, at: candidate.row) else { continue }
-            matrix[row, column] = encoding.encode(value, now: now)
+        let candidates = prepared.candidates
+        if encoding == .number {
+            let isNumber = rows.withNumbers(place) { numbers in
+                matrix.setColumn(column) { numbers.number(at: candidates[$0].row).map { Float($0) } }
+            }
+            if isNumber { return true }
+        }
+        matrix.setColumn(column) { row in
+            rows.value(place, at: candidates[row].row).map { encoding.encode($0, now: now) }
         }
         return true
     }

@@ -19,7 +19,7 @@ extension RecommendRun {
         guard let plan else { return nil }
         guard let (user, results) = await gather(plan) else { return nil }
         trace?.user = user.all
-        let candidates = request.candidates.map { given($0, user) } ?? merge(results, user)
+        let candidates = request.candidates.map { given($0) } ?? merge(results)
         guard !candidates.isEmpty else {
             leave("candidates", "none")
             return nil
@@ -59,6 +59,7 @@ extension RecommendRun {
         }
         end("user", "ok", since: began, until: until)
         let user = UserFacts(plan.user, answer, context: request.context)
+        exclusions = Exclusions(request, pipeline, user)
         return await recall(user, results).map { (user, $0) }
     }
 
@@ -113,7 +114,7 @@ extension RecommendRun {
     ) -> [SourceJob] {
         guard request.candidates == nil else { return [] }
         let now = clock.now()
-        let excluding = excluded(user)
+        let excluding = exclusions.known
         return pipeline.sources.enumerated().compactMap { index, source in
             let config = source.config
             guard (config.seeds != nil || config.segment != nil) == needingUser else { return nil }
@@ -197,35 +198,16 @@ extension RecommendRun {
 
     // MARK: Candidates
 
-    /// Items that may not come, whatever is known of them: by the request, and those the user has met.
-    func excluded(_ user: UserFacts) -> Set<EntityKeyValue> {
-        var items = Set(request.exclude)
-        for case .notIn(let list) in config.filters.map(\.rule) { items.formUnion(user.items(list)) }
-        return items
-    }
-
     /// Why an item leaves, as far as its row isn't needed for that.
-    private func leaving(_ user: UserFacts) -> (EntityKeyValue) -> String? {
-        let excluded = Set(request.exclude)
-        let seen = config.filters.compactMap { filter -> (String, Set<EntityKeyValue>)? in
-            if case .notIn(let list) = filter.rule { return (filter.name, Set(user.items(list))) }
-            return nil
-        }
-        let blocked = pipeline.blocked
-        let plan = plan
-        return { id in
-            if excluded.contains(id) { return "exclude" }
-            for (name, items) in seen where items.contains(id) { return name }
-            for (name, items) in blocked where items.contains(id) { return name }
-            return plan?.isItem(id) == false ? "key" : nil
-        }
+    private func leaving(_ id: EntityKeyValue) -> String? {
+        exclusions.reason(id) ?? (plan?.isItem(id) == false ? "key" : nil)
     }
 
-    private mutating func merge(_ results: [SourceResult], _ user: UserFacts) -> [Candidate] {
+    private mutating func merge(_ results: [SourceResult]) -> [Candidate] {
         var left: [(EntityKeyValue, Candidate.Origin, String)] = []
         let explains = trace != nil
         let merged = CandidateMerge.merge(
-            results, config.sources.map { ($0.quota, $0.weight) }, leaves: leaving(user)
+            results, config.sources.map { ($0.quota, $0.weight) }, leaves: leaving
         ) { id, origin, reason in
             if explains { left.append((id, origin, reason)) }
         }
@@ -236,16 +218,15 @@ extension RecommendRun {
     }
 
     /// The caller's own list, in the caller's order.
-    private mutating func given(_ ids: [EntityKeyValue], _ user: UserFacts) -> [Candidate] {
-        let leaves = leaving(user)
+    private mutating func given(_ ids: [EntityKeyValue]) -> [Candidate] {
         var candidates: [Candidate] = []
         var known: Set<EntityKeyValue> = []
         for (index, id) in ids.enumerated() where known.insert(id).inserted {
             let candidate = Candidate(
-                id: id, origins: [.init(source: -1, score: 0, place: index + 1)],
-                recall: 1 - Double(index) / Double(ids.count), best: -1, bestPart: 0)
+                id: id, from: .init(source: -1, score: 0, place: index + 1),
+                recall: 1 - Double(index) / Double(ids.count), best: -1)
             trace?.came([candidate])
-            if let reason = leaves(id) {
+            if let reason = leaving(id) {
                 trace?.left(id, reason)
             } else {
                 candidates.append(candidate)

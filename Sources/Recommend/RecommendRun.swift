@@ -31,6 +31,8 @@ struct RecommendRun {
     let usual: [Duration]
     var degraded: [RecommendAnswer.Degradation] = []
     var trace: Trace?
+    /// Of what the request says, and then of what is known of the user, too.
+    var exclusions: Exclusions
 
     var config: PipelineConfig { pipeline.config }
     var clock: RecommendClock { environment.clock }
@@ -54,6 +56,7 @@ struct RecommendRun {
         k = try RequestCheck.k(request, pipeline.config)
         userKey = try RequestCheck.user(request, plan)
         try RequestCheck.items(request, plan)
+        exclusions = Exclusions(request, pipeline, UserFacts(nil, nil, context: request.context))
         let stages = Stage.allCases.map(\.plan)
         budget = StageBudget(stages, from: start, to: deadline, reserve: Self.reserve(deadline - start))
         let weights = stages.reduce(0) { $0 + $1.weight }

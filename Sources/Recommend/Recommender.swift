@@ -122,6 +122,18 @@ package final class Recommender: Sendable {
         }
     }
 
+    /// Whether a run takes so little of a core, fractions of a millisecond, that it may be made where requests are read. `false` for
+    /// pipelines of many candidates.
+    package func isBrief(_ request: RecommendRequest) -> Bool {
+        guard let config = pipelines.withLock({ $0[request.pipeline] })?.config else { return true }
+        let asked = (request.candidates?.count ?? 0) + request.exclude.count
+        let recalled = config.sources.reduce(config.candidates) { $0 + $1.quota }
+        return !request.explain && max(asked, recalled) <= Self.briefItems
+    }
+
+    /// The most items, counted once a stage, of a brief run.
+    private static let briefItems = 1_000
+
     /// The answer of a run, or of the same request's run that is under way.
     private static func answer(
         _ run: RecommendRun, from start: ContinuousClock.Instant, to deadline: ContinuousClock.Instant

@@ -6,8 +6,11 @@ struct UserFacts: Sendable {
     private var values: [FeatureReference: FeatureValue] = [:]
 
     init(_ side: PipelinePlan.Side?, _ answer: LookupAnswer?, context: [FeatureReference: FeatureValue]) {
-        if let side, let row = answer?.rows.first {
-            for (reference, column) in side.columns where row[column].isUsable { values[reference] = row[column].value }
+        if let side, let answer, answer.count > 0 {
+            for (reference, column) in side.columns {
+                let reading = answer.value(column, at: 0)
+                if reading.isUsable { values[reference] = reading.value }
+            }
         }
         values.merge(context) { _, given in given }
     }

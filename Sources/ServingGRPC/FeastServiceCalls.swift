@@ -100,12 +100,11 @@ private struct FeastAnswer {
     ) -> Feast_Serving_GetOnlineFeaturesResponse.FeatureVector {
         let type = answer.plan.types[column]
         return .with { vector in
-            vector.values = answer.values.rows.map { Feast_Types_Value($0[column].value, type) }
-            vector.statuses = answer.values.rows.map {
-                Feast_Serving_FieldStatus($0[column].status, imitating: imitating)
-            }
-            vector.eventTimestamps = answer.values.rows.map { row in
-                guard let age = row[column].age else { return Google_Protobuf_Timestamp() }
+            let readings = (0..<answer.values.count).map { answer.values.value(column, at: $0) }
+            vector.values = readings.map { Feast_Types_Value($0.value, type) }
+            vector.statuses = readings.map { Feast_Serving_FieldStatus($0.status, imitating: imitating) }
+            vector.eventTimestamps = readings.map { reading in
+                guard let age = reading.age else { return Google_Protobuf_Timestamp() }
                 return Google_Protobuf_Timestamp(microseconds: answer.now.subtracting(age))
             }
         }

@@ -124,9 +124,10 @@ struct SetBuilder {
                 let wanted = histories.lazy.compactMap({ $0.value(user, key: moment.user, at: moment.time) }).first,
                 let history = histories.first(where: { $0.value(item, key: 0, at: moment.time) != nil })
             else { continue }
+            let match = FeatureMatch(user: wanted)
             for (row, candidate) in candidates.enumerated() {
-                let found = history.value(item, key: candidate.item, at: moment.time) ?? .null
-                matrix[row, place] = FeatureMatch.number(user: wanted, item: found)
+                matrix[row, place] = match.number(
+                    item: history.value(item, key: candidate.item, at: moment.time) ?? .null)
             }
         }
     }

@@ -11,7 +11,7 @@ import Testing
         (.list([.int64(3), .int64(4)]), .int64(5), 0),
     ])
     func shareOfWhatIsEqual(_ user: FeatureValue, _ item: FeatureValue, _ number: Float) {
-        #expect(FeatureMatch.number(user: user, item: item) == number)
+        #expect(FeatureMatch(user: user).number(item: item) == number)
     }
 
     @Test(arguments: [
@@ -19,7 +19,7 @@ import Testing
         (.list([.int64(3)]), .null),
     ])
     func whatIsMissingIsNoNumber(_ user: FeatureValue, _ item: FeatureValue) {
-        #expect(FeatureMatch.number(user: user, item: item).isNaN)
+        #expect(FeatureMatch(user: user).number(item: item).isNaN)
     }
 
     @Test func pairsThatAreNeverEqualAreRefused() {

@@ -140,7 +140,7 @@ struct TestList: ItemList {
         (1...items).prefix(limit).map { ScoredItem(id: .integer(Int64($0)), score: 100 - Float($0)) }
     }
 
-    func neighbours(of seeds: [EntityKeyValue], limit: Int, excluding: Set<EntityKeyValue>) -> [ScoredItem] {
+    func neighbours(of seeds: [EntityKeyValue], limit: Int, excluding: [EntityKeyValue]) -> [ScoredItem] {
         guard case .integer(let seed)? = seeds.first else { return [] }
         return (1...10).map { ScoredItem(id: .integer(seed + 100 + Int64($0)), score: 10 - Float($0)) }
             .filter { !excluding.contains($0.id) }
@@ -165,7 +165,7 @@ struct TestRows: RowSource {
 /// Ranks by price, the dearest first.
 struct TestRanker: Ranker {
     let temper: Temper
-    var isImmediate: Bool { temper.endsInTime }
+    func isImmediate(rows: Int) -> Bool { temper.endsInTime }
     var name: String { "ctr" }
     var version: String { "7" }
     var columns: [RankerColumn] {

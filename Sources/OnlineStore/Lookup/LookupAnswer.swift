@@ -11,11 +11,16 @@ package struct LookupAnswer: Sendable {
         package let age: Duration?
     }
 
-    package let features: [FeatureReference]
-    package let rows: [[Value]]
-    package let versions: [String: Int]
+    private let plan: LookupPlan
+    private let keys: LookupKeys
+    /// Read, and not looked into before a value is wanted: most of a pipeline's values become numbers, nothing else.
+    private let packed: PackedRows
+    private let now: Int64
     /// Views that could not be read, with the reason.
     package let failures: [String: String]
+
+    package var features: [FeatureReference] { plan.features }
+    package var versions: [String: Int] { plan.versions }
 
     /// Reads the rows of a request. `now` is in microseconds since 1970, for ages. With `keepsStale` a row that is too old is
     /// as good as any.
@@ -23,14 +28,72 @@ package struct LookupAnswer: Sendable {
         _ plan: LookupPlan, _ keys: LookupKeys, _ packed: inout PackedRows, now: Int64, keepsStale: Bool = false
     ) {
         packed.decode(plan, keys, now: now, keepsStale: keepsStale)
-        features = plan.features
-        rows = packed.withDecoded(keys) { rows in
-            (0..<keys.entityCount).map { entity in
-                plan.columns.map { Self.value(rows, plan, $0, entity, now: now) }
+        self.plan = plan
+        self.keys = keys
+        self.packed = packed
+        self.now = now
+        failures = packed.failures(in: plan)
+    }
+
+    /// How many entities were asked for.
+    package var count: Int { keys.entityCount }
+
+    /// A row an entity asked for.
+    package var rows: [[Value]] {
+        packed.withDecoded(keys) { decoded in
+            (0..<count).map { row in plan.columns.map { Self.value(decoded, plan, $0, row, now: now) } }
+        }
+    }
+
+    /// The value of the feature in that place, `0..<features.count`, of the entity in that place, `0..<count`.
+    package func value(_ column: Int, at row: Int) -> Value {
+        packed.withDecoded(keys) { Self.value($0, plan, plan.columns[column], row, now: now) }
+    }
+
+    /// Calls `body` with the numbers of a feature, for many rows after each other; `false` for a feature that is no number.
+    package func withNumbers(_ column: Int, _ body: (borrowing Numbers) -> Void) -> Bool {
+        let column = plan.columns[column]
+        switch column.kind {
+        case .int32, .int64, .float32, .float64: break
+        default: return false
+        }
+        let part = plan.parts[Int(column.part)]
+        let defaultNumber = part.view.features[part.features[Int(column.slot)]].defaultValue.flatMap(Self.number)
+        packed.withDecoded(keys) { body(Numbers(rows: $0, column: column, defaultNumber: defaultNumber)) }
+        return true
+    }
+
+    /// The numbers of one feature.
+    package struct Numbers: ~Copyable {
+        fileprivate let rows: DecodedRows
+        fileprivate let column: LookupPlan.Column
+        fileprivate let defaultNumber: Double?
+
+        /// That of the entity in that place, `0..<count`; `nil` where it is neither PRESENT nor DEFAULTED.
+        package func number(at row: Int) -> Double? {
+            let index = column.start(rows.entityCount) + row * Int(column.slotCount)
+            switch ValueMark.status(rows.mark(index)) {
+            case .defaulted: return defaultNumber
+            case .present: break
+            default: return nil
+            }
+            let word = rows.word(index)
+            return switch column.kind {
+            case .int32, .int64: Double(word.integer)
+            case .float32: Double(word.float)
+            default: word.isRawDouble ? rows.rawDouble(word) : word.decimalDouble
             }
         }
-        versions = plan.versions
-        failures = packed.failures(in: plan)
+    }
+
+    private static func number(_ value: FeatureValue) -> Double? {
+        switch value {
+        case .int32(let number): Double(number)
+        case .int64(let number): Double(number)
+        case .float32(let number): Double(number)
+        case .float64(let number): number
+        default: nil
+        }
     }
 
     private static func value(

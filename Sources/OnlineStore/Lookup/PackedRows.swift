@@ -43,7 +43,10 @@ package struct PackedRows: Sendable {
     /// Room for so many rows: `LookupKeys.rowCount`.
     package init(count: Int) {
         places = Array(repeating: .unknown, count: count)
+        arena.reserveCapacity(min(count * Self.usualRowBytes, Self.keptBytes))
     }
+
+    private static let usualRowBytes = 64
 
     /// How many rows there are.
     package var count: Int { places.count }

@@ -3,9 +3,9 @@ extension FastLaneHandler {
     enum Phase {
         /// Between two requests → collecting, routing, ending.
         case idle
-        /// A lookup's body is coming in → working, idle, ending.
+        /// The body of a lookup or recommendation is coming in → working, idle, ending.
         case collecting
-        /// A lookup is under way → idle, ending.
+        /// A lookup or recommendation is under way → idle, ending.
         case working
         /// The router has a request → idle when both sides ended, ending.
         case routing(requestEnded: Bool, answerEnded: Bool)

@@ -2,7 +2,7 @@ import NIOCore
 import NIOHTTP1
 import Telemetry
 
-/// Answers lookups on the event loop itself, and passes every other request on to the router.
+/// Answers lookups and recommendations on the event loop itself, and passes every other request on to the router.
 ///
 /// It stands right behind the HTTP decoder, one a connection. One request of a connection is under way at a time: parts of
 /// later ones wait here, and while some do the connection isn't read, so that answers keep the order of the requests and
@@ -19,15 +19,18 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// When the phase began.
     private(set) var since = NIODeadline.now()
     private let start: ConnectionStart
-    private lazy var call = LookupCall(room: room, handler: self)
+    private lazy var lookup = LookupCall(room: room, handler: self)
+    private lazy var recommendation = RecommendCall(room: room, handler: self)
     private var context: ChannelHandlerContext?
     /// The context of the encoder, before which answers of the fast lane enter as bytes.
     private var encoder: ChannelHandlerContext?
 
     // Of the request under way.
+    /// `nil` where the router answers.
+    private var call: (any LaneCall)?
     private var contentLength: Int?
     private(set) var requestID = ""
-    private var label = RouteLabel.other
+    private(set) var label = RouteLabel.other
     let marks = RequestMarks()
     private var isKeptAlive = true
     private var bodyBytes = 0
@@ -59,14 +62,14 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         room.remove(self)
         enter(.ending)
-        call.abandon()
+        call?.abandon()
         self.context = nil
         encoder = nil
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         enter(.ending)
-        call.abandon()
+        call?.abandon()
         waiting.removeAll()
         context.fireChannelInactive()
     }
@@ -114,7 +117,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         isKeptAlive = head.isKeepAlive
         bodyBytes = 0
         hasAnswerBegun = false
-        let route = head.method == .POST ? LookupRoute(path: head.uri) : nil
+        let route = head.method == .POST ? LaneRoute(path: head.uri) : nil
         label = route?.label ?? RouteLabel(path: head.uri)
         marks.arrive(fields.trace, at: arrivedAt)
         let refusal = room.refusal(fields, label.need, at: now) { PeerName.of(context.channel.remoteAddress) }
@@ -132,15 +135,23 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
         if fields.expectsContinue { writeContinue() }
         guard let route else {
+            call = nil
             room.serving.metrics.inFlight.add(1)
             enter(.routing(requestEnded: false, answerEnded: false), at: now)
             hasPassedOn = true
             context.fireChannelRead(wrapInboundOut(.head(marks.handedOn(head, requestID: requestID))))
             return
         }
-        call.begin(
-            route, arrivedAt: arrivedAt, waitedSince: start.takeHold(latest: room.latestBatch),
-            timeoutMilliseconds: fields.timeoutMilliseconds)
+        let hold = start.takeHold(latest: room.latestBatch)
+        switch route {
+        case .lookup(let route):
+            lookup.begin(
+                route, arrivedAt: arrivedAt, waitedSince: hold, timeoutMilliseconds: fields.timeoutMilliseconds)
+            call = lookup
+        case .recommend:
+            recommendation.begin(arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
+            call = recommendation
+        }
         enter(.collecting, at: now)
     }
 
@@ -152,10 +163,10 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
             guard bodyBytes <= room.settings.bodyBytes else {
                 return refuse(.bodyTooLarge, "the body is over \(room.settings.bodyBytes) bytes")
             }
-            call.append(bytes, expecting: contentLength)
+            call?.append(bytes, expecting: contentLength)
         case .end:
             enter(.working)
-            call.run()
+            call?.run()
         }
     }
 
@@ -178,7 +189,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Answers
 
-    /// Answers the lookup under way: `buffer` began with `AnswerHead.begin`, the body stands behind it.
+    /// Answers the request under way: `buffer` began with `AnswerHead.begin`, the body stands behind it.
     func answer(
         _ status: Int, _ kind: AnswerHead.Kind = .json, retryAfterSeconds: Int? = nil, _ buffer: inout ByteBuffer
     ) {
@@ -233,7 +244,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         room.serving.metrics.answered(label, error.status)
         marks.end(status: error.status)
         enter(.ending)
-        call.abandon()
+        call?.abandon()
         waiting.removeAll()
         encoder?.writeAndFlush(NIOAny(buffer), promise: nil)
         room.giveBack(buffer)
@@ -454,7 +465,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func end(_ context: ChannelHandlerContext) {
         enter(.ending)
-        call.abandon()
+        call?.abandon()
         waiting.removeAll()
         context.close(promise: nil)
     }

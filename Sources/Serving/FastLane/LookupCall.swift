@@ -7,7 +7,7 @@ import Telemetry
 
 /// The lookup that a connection has under way: from the body to the answer. Of one connection, on its loop; used again
 /// for each request, since a connection has one at a time.
-final class LookupCall: RedisLaneReceiver {
+final class LookupCall: RedisLaneReceiver, LaneCall {
     /// What is asked of the store.
     private struct Question {
         let cached: CachedPlan
@@ -59,17 +59,8 @@ final class LookupCall: RedisLaneReceiver {
         deadline = arrivedAt + min(asked, room.settings.maximumTimeout)
     }
 
-    /// Adds to the body. `expecting` is what the head announced.
-    func append(_ bytes: ByteBuffer, expecting: Int?) {
-        guard body.readableBytes > 0 else { return body = bytes }
-        var bytes = bytes
-        if let expecting, body.writableBytes < bytes.readableBytes {
-            body.reserveCapacity(minimumWritableBytes: max(0, expecting - body.readableBytes))
-        }
-        body.writeBuffer(&bytes)
-    }
+    func append(_ bytes: ByteBuffer, expecting: Int?) { body.append(bytes, expecting: expecting) }
 
-    /// The body is complete.
     func run() {
         let now = NIODeadline.now()
         room.active += 1
@@ -256,7 +247,6 @@ final class LookupCall: RedisLaneReceiver {
         fail(question, "the store did not answer in time")
     }
 
-    /// The client is gone: nobody wants the answer.
     func abandon() {
         defer { handler.marks.abandon() }
         body = ByteBuffer()

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import OnlineStore
+import Recommend
 import RedisClient
 import Telemetry
 
@@ -17,6 +18,9 @@ final class LoopRoom {
 
     let eventLoop: any EventLoop
     let serving: ServingContext
+    let recommender: Recommender?
+    /// Runs tasks on this loop.
+    let executor: LoopExecutor
     private(set) var settings: LoopSettings
     private(set) var limits: WireLimits
     private var settingsGeneration: UInt64
@@ -57,6 +61,8 @@ final class LoopRoom {
     init(_ serving: ServingContext, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         self.serving = serving
+        recommender = serving.recommender
+        executor = LoopExecutor(eventLoop)
         settingsGeneration = serving.settingsGeneration
         let live = serving.liveSettings
         settings = LoopSettings(live)

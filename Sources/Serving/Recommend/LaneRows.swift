@@ -26,6 +26,9 @@ package struct LaneRows: RowSource {
         }
         let remaining = TimeAmount(max(.zero, deadline - .now))
         let result: Result<PackedRows, StoreError> = await withCheckedContinuation { waiting in
+            if let own = serving.ownRoom() {
+                return LaneReading(keys.rowCount, waiting).begin(own, plan, keys, deadline: .now() + remaining)
+            }
             room.eventLoop.execute {
                 LaneReading(keys.rowCount, waiting).begin(room.value, plan, keys, deadline: .now() + remaining)
             }

@@ -1,6 +1,8 @@
 package import Logging
 package import NIOCore
+import NIOPosix
 package import OnlineStore
+import Recommend
 package import RedisClient
 import Resilience
 import Synchronization
@@ -13,6 +15,7 @@ package final class ServingContext: Sendable {
     package let admission: AdmissionGate
     /// For recommendations, which take so much longer than lookups that one limit could not tell load from their mix.
     let recommending: AdmissionGate
+    let runs = RunsUnderWay()
     package let metrics: ServingMetrics
     package let gate: StoreGate
     package let logger: Logger
@@ -36,6 +39,7 @@ package final class ServingContext: Sendable {
     private let listeners = Mutex<[ObjectIdentifier: any Channel]>([:])
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
     private let turn = Atomic<Int>(0)
+    private let madeBy = Mutex<Recommender?>(nil)
 
     package init(
         settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
@@ -133,6 +137,18 @@ package final class ServingContext: Sendable {
         let bound = NIOLoopBound(room, eventLoop: eventLoop)
         rooms.withLock { $0[id] = bound }
         return room
+    }
+
+    /// Who answers recommendations; `nil` before there is one.
+    var recommender: Recommender? { madeBy.withLock { $0 } }
+
+    /// To be called before the first room is made.
+    func recommends(by recommender: Recommender) { madeBy.withLock { $0 = recommender } }
+
+    /// The room of the loop that calls; `nil` for who isn't called by one of these loops.
+    func ownRoom() -> LoopRoom? {
+        guard let loop = MultiThreadedEventLoopGroup.currentEventLoop else { return nil }
+        return rooms.withLock { $0[ObjectIdentifier(loop)] }?.value
     }
 
     /// Some loop's room, one after the other, for work that comes from no loop; `nil` before there is one. To be looked into on

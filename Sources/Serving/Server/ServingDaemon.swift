@@ -4,6 +4,7 @@ import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
+package import Recommend
 import ServiceLifecycle
 
 /// The HTTP listener. On graceful shutdown it stops to listen, lets running requests end, and ends those that take too long.
@@ -11,22 +12,24 @@ import ServiceLifecycle
 /// Put a `DrainNotice` behind it in the group, so that load balancers hear of the end before it comes.
 package struct ServingDaemon: Service {
     private let serving: ServingContext
+    private let recommender: Recommender
     private let routes: [ServingRoute]
     private let onListening: @Sendable (NetworkAddress) -> Void
 
-    /// `routes` come on top of health and metrics; `onListening` is called once, when connections are taken.
+    /// `recommender` answers `/v1/recommend`; `routes` come on top of that, of lookups, health and metrics; `onListening` is called once, when connections are taken.
     package init(
-        _ serving: ServingContext, routes: [ServingRoute] = [],
+        _ serving: ServingContext, recommender: Recommender, routes: [ServingRoute] = [],
         onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
     ) {
         self.serving = serving
+        self.recommender = recommender
         self.routes = routes
         self.onListening = onListening
     }
 
     /// Every route that it answers: method and path.
     package var answered: [String] {
-        let lane = LookupRoute.allCases.map { "POST \($0.label.name)" }
+        let lane = LaneRoute.all.map { "POST \($0.label.name)" }
         return lane + (HealthRoutes(serving: serving).routes + routes).map { "\($0.method.rawValue) \($0.path)" }
     }
 
@@ -40,6 +43,7 @@ package struct ServingDaemon: Service {
         } catch {
             outcome = .failure(error)
         }
+        await serving.runs.untilNone()
         await serving.closeRooms()
         try await group.shutdownGracefully()
         try outcome.get()
@@ -52,7 +56,7 @@ package struct ServingDaemon: Service {
         let onListening = onListening
         let table = RouteTable(
             HealthRoutes(serving: serving).routes + routes,
-            elsewhere: LookupRoute.allCases.map { (.post, $0.label.name) })
+            elsewhere: LaneRoute.all.map { (.post, $0.label.name) })
         // Its lines a connection and a start are of no use beside ours.
         var logger = serving.logger
         logger.logLevel = max(.warning, logger.logLevel)
@@ -67,6 +71,7 @@ package struct ServingDaemon: Service {
                 onListening(NetworkAddress(host: host, port: channel.localAddress?.port ?? settings.address.port))
             },
             eventLoopGroupProvider: .shared(group), logger: logger)
+        serving.recommends(by: recommender)
         // Every loop connects to the store before the first request needs it.
         for loop in group.makeIterator() { loop.execute { _ = serving.room(of: loop) } }
         try await withThrowingTaskGroup(of: Void.self) { tasks in

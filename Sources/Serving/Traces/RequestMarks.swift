@@ -55,13 +55,19 @@ final class RequestMarks {
     func routed(_ label: RouteLabel, requestID: String, _ room: LoopRoom) {
         let named = named
         end(status: routedStatus)
-        let time = NIODeadline.now() - arrivedAt
-        // 501 and 503 are words to the caller, and counted.
-        let isFailed = routedStatus == 500 || routedStatus == 502 || routedStatus == 504
+        note(label, routedStatus, after: NIODeadline.now() - arrivedAt, requestID: requestID, in: named, room)
+    }
+
+    /// Logs an answer that failed or took long. 501 and 503 are words to the caller, and counted.
+    func note(
+        _ label: RouteLabel, _ status: Int, after time: TimeAmount, requestID: String, in trace: TraceContext?,
+        _ room: LoopRoom
+    ) {
+        let isFailed = status == 500 || status == 502 || status == 504
         guard isFailed || time > room.settings.slowRequest else { return }
         room.log.note(
-            isFailed ? .failed : .slow, route: label.name, status: "\(routedStatus)", after: time, requestID: requestID,
-            trace: named)
+            isFailed ? .failed : .slow, route: label.name, status: "\(status)", after: time, requestID: requestID,
+            trace: trace)
     }
 
     /// The request is answered.

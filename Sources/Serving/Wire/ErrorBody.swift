@@ -1,5 +1,6 @@
 package import NIOCore
 import OnlineStore
+package import Recommend
 
 /// A whole answer that is an error.
 package struct ErrorAnswer: Sendable, Hashable {
@@ -61,6 +62,24 @@ package enum ErrorBody {
             body: self.problem(
                 status: problem.status, type: problem.type, title: problem.title, detail: error.description,
                 errors: error.path.isEmpty ? [] : [(error.pointer, error.detail)]))
+    }
+
+    /// A recommendation that can't be made.
+    package static func problem(_ error: RecommendError) -> ErrorAnswer {
+        let problem: Problem =
+            switch error.code {
+            case .unknownPipeline: .notFound
+            case .wrongRequest: .invalidRequest
+            case .tooLarge: .limitExceeded
+            case .unavailable: .unavailable
+            }
+        let path = error.path.map { step in Int(step).map { WireError.Step.element($0) } ?? .field(step) }
+        let pointer = WireError(.shape(.missing), "", path: path).pointer
+        return ErrorAnswer(
+            status: problem.status, contentType: problemType,
+            body: self.problem(
+                status: problem.status, type: problem.type, title: problem.title, detail: error.description,
+                errors: path.isEmpty ? [] : [(pointer, error.description)]))
     }
 
     // MARK: Feast's

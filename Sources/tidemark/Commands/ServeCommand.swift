@@ -128,9 +128,8 @@ struct ServeCommand: AsyncParsableCommand {
         await models.registry.load()
         await home.load()
         let routes =
-            writeRoutes(project, serving, store) + RecommendRoutes(serving, home.recommender).routes
-            + EventRoutes(serving, events.intake).routes
-        let daemon = ServingDaemon(serving, routes: routes) { endpoint in
+            writeRoutes(project, serving, store) + EventRoutes(serving, events.intake).routes
+        let daemon = ServingDaemon(serving, recommender: home.recommender, routes: routes) { endpoint in
             let scheme = access.serve == nil ? "http" : "https"
             print("tidemark serves \(project.served) on \(scheme)://\(endpoint)")
             logger.info(

@@ -59,6 +59,7 @@ struct DaemonStage: Sendable {
     let port: Int
     private let group: ServiceGroup
     /// What the router has on top of health.
+    let recommender: Recommender
     let routes: [ServingRoute]
 
     /// Runs `body` beside a daemon that is stopped at the end, and asserts nothing about how it stopped.
@@ -98,7 +99,8 @@ struct DaemonStage: Sendable {
             security: options.security, access: options.access, tracer: options.tracer, logger: logger)
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingOldest(1))
         let routes = routes(serving, store, watcher, options)
-        let daemon = ServingDaemon(serving, routes: routes) { address in
+        let recommender = recommender(store, watcher, options)
+        let daemon = ServingDaemon(serving, recommender: recommender, routes: routes) { address in
             port.yield(address.port)
             port.finish()
         }
@@ -119,7 +121,7 @@ struct DaemonStage: Sendable {
             guard let port = await iterator.next() else { throw ClientError("the daemon did not start") }
             let stage = DaemonStage(
                 redis: redis, proxy: proxy, store: store, watcher: watcher, serving: serving, port: port, group: group,
-                routes: routes)
+                recommender: recommender, routes: routes)
             do {
                 let result = try await body(stage)
                 await group.triggerGracefulShutdown()
@@ -132,17 +134,22 @@ struct DaemonStage: Sendable {
         }
     }
 
-    /// All that the daemon has on top of lookups and health. There are no pipelines to recommend by.
+    /// There are no pipelines to recommend by.
+    private static func recommender(
+        _ store: RedisStore, _ watcher: CatalogWatcher, _ options: Options
+    ) -> Recommender {
+        Recommender(
+            Recommender.Environment(
+                runner: CallRunner(), catalogs: watcher, rows: StoreRows(store), list: { _ in nil },
+                ranker: { _ in nil }, gates: GateBook(), registry: options.registry, logger: options.logger))
+    }
+
+    /// All that the daemon has on top of lookups, recommendations and health.
     private static func routes(
         _ serving: ServingContext, _ store: RedisStore, _ watcher: CatalogWatcher, _ options: Options
     ) -> [ServingRoute] {
         let writes = WriteRoutes(FeatureWriter(store, project: project), project: project) { serving.liveSettings }
-        let recommender = Recommender(
-            Recommender.Environment(
-                runner: CallRunner(), catalogs: watcher, rows: StoreRows(store), list: { _ in nil },
-                ranker: { _ in nil }, gates: GateBook(), registry: options.registry, logger: options.logger))
-        return writes.routes() + RecommendRoutes(serving, recommender).routes
-            + EventRoutes(serving, options.events).routes
+        return writes.routes() + EventRoutes(serving, options.events).routes
     }
 
     /// Begins the end, as SIGTERM does.

@@ -1,0 +1,148 @@
+import NIOCore
+import OnlineStore
+import Recommend
+import Resilience
+import Telemetry
+
+/// The recommendation that a connection has under way: from the body to the answer. Of one connection, on its loop; used again for
+/// each request, since a connection has one at a time.
+final class RecommendCall: LaneCall {
+    private let room: LoopRoom
+    private unowned let handler: FastLaneHandler
+    private var arrivedAt = NIODeadline.now()
+    private var timeoutMilliseconds: Int64?
+    private var body = ByteBuffer()
+    private var permit: ConcurrencyLimiter.Permit?
+    /// Counts requests, so that the answer to one that was given up is known as such.
+    private var serial: UInt64 = 0
+
+    init(room: LoopRoom, handler: FastLaneHandler) {
+        self.room = room
+        self.handler = handler
+    }
+
+    func begin(arrivedAt: NIODeadline, timeoutMilliseconds: Int64?) {
+        self.arrivedAt = arrivedAt
+        self.timeoutMilliseconds = timeoutMilliseconds
+    }
+
+    func append(_ bytes: ByteBuffer, expecting: Int?) { body.append(bytes, expecting: expecting) }
+
+    func run() {
+        serial &+= 1
+        switch room.serving.recommending.acquire(at: .now()) {
+        case .refused(let seconds):
+            answer(
+                ErrorBody.problem(.overloaded, "as many requests are under way as can be answered in time"),
+                retryAfterSeconds: seconds)
+        case .admitted(let permit):
+            self.permit = permit
+            room.serving.metrics.inFlight.add(1)
+            do {
+                start(try RecommendParser.parse(body, limits: room.limits))
+            } catch {
+                answer(ErrorBody.problem(error))
+            }
+        }
+    }
+
+    private func start(_ parsed: RecommendRequest) {
+        guard let recommender = room.recommender else {
+            return answer(ErrorBody.problem(.unavailable, "there are no pipelines yet"), retryAfterSeconds: 1)
+        }
+        var request = parsed
+        request.requestID = handler.requestID
+        request.span = handler.marks.trace.flatMap { trace in
+            room.spans.begin(
+                SpanName.recommend, .internal, parent: trace.context, isRoot: false, at: MonotonicTime.now())
+        }
+        let settings = room.serving.liveSettings
+        let asked = timeoutMilliseconds.map { Duration.milliseconds($0) }
+        let time = asked ?? recommender.timeout(of: request.pipeline) ?? settings.timeout
+        let start = ContinuousClock.now - Duration(NIODeadline.now() - arrivedAt)
+        let deadline = start + min(time, settings.maximumTimeout)
+        let (loop, serial, wanted) = (room.eventLoop, serial, request)
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        // Not cancelled when the client goes: others may wait for the same run, and it ends by its deadline.
+        let runs = room.serving.runs
+        runs.begin()
+        let work: @Sendable () async -> Void = {
+            let outcome = await Self.outcome(recommender, wanted, start: start, deadline: deadline)
+            if loop.inEventLoop {
+                bound.value.finish(outcome, serial)
+            } else {
+                loop.execute { bound.value.finish(outcome, serial) }
+            }
+            runs.end()
+        }
+        Task(executorPreference: recommender.isBrief(request) ? room.executor : nil, operation: work)
+    }
+
+    private typealias Outcome = Result<RecommendAnswer, RecommendError>
+
+    private static func outcome(
+        _ recommender: Recommender, _ request: RecommendRequest, start: ContinuousClock.Instant,
+        deadline: ContinuousClock.Instant
+    ) async -> Outcome {
+        var span = request.span
+        do throws(RecommendError) {
+            let answer = try await recommender.recommend(request, start: start, deadline: deadline)
+            span?.set(.pipeline, request.pipeline)
+            span?.set(.rung, "\(answer.rung)")
+            span?.set(.items, answer.items.count)
+            span?.end()
+            return .success(answer)
+        } catch {
+            span?.fail("\(error.code)")
+            span?.end()
+            return .failure(error)
+        }
+    }
+
+    private func finish(_ outcome: Outcome, _ serial: UInt64) {
+        guard serial == self.serial, permit != nil else { return }
+        switch outcome {
+        case .failure(let error):
+            answer(ErrorBody.problem(error), retryAfterSeconds: error.code == .unavailable ? 1 : nil)
+        case .success(let found):
+            var output = JSONBytes()
+            found.write(requestID: handler.requestID, into: &output)
+            var buffer = room.takeBuffer()
+            AnswerHead.begin(&buffer)
+            buffer.writeBytes(output.bytes)
+            ended(200, found.degraded.isEmpty ? .success : .ignored)
+            handler.answer(200, .json, &buffer)
+            room.giveBack(buffer)
+        }
+    }
+
+    private func answer(_ error: ErrorAnswer, retryAfterSeconds: Int? = nil) {
+        var buffer = room.takeBuffer()
+        AnswerHead.begin(&buffer)
+        buffer.writeImmutableBuffer(error.body)
+        ended(error.status, .ignored)
+        handler.answer(error.status, .problem, retryAfterSeconds: retryAfterSeconds, &buffer)
+        room.giveBack(buffer)
+    }
+
+    private func ended(_ status: Int, _ outcome: ConcurrencyLimiter.Outcome) {
+        let now = NIODeadline.now()
+        body = ByteBuffer()
+        handler.marks.note(
+            handler.label, status, after: now - arrivedAt, requestID: handler.requestID, in: handler.marks.named, room)
+        giveBackPermit(outcome, at: now)
+    }
+
+    private func giveBackPermit(_ outcome: ConcurrencyLimiter.Outcome, at now: NIODeadline) {
+        guard let permit else { return }
+        self.permit = nil
+        room.serving.metrics.inFlight.add(-1)
+        room.serving.recommending.finished(permit, outcome, at: now)
+    }
+
+    func abandon() {
+        serial &+= 1
+        body = ByteBuffer()
+        giveBackPermit(.ignored, at: .now())
+    }
+}
