@@ -12,6 +12,7 @@ final class RecommendCall: LaneCall {
     private var arrivedAt = NIODeadline.now()
     private var timeoutMilliseconds: Int64?
     private var body = ByteBuffer()
+    private var isUnderWay = false
     private var permit: ConcurrencyLimiter.Permit?
     /// Counts requests, so that the answer to one that was given up is known as such.
     private var serial: UInt64 = 0
@@ -24,6 +25,8 @@ final class RecommendCall: LaneCall {
     func begin(arrivedAt: NIODeadline, timeoutMilliseconds: Int64?) {
         self.arrivedAt = arrivedAt
         self.timeoutMilliseconds = timeoutMilliseconds
+        isUnderWay = true
+        room.serving.metrics.inFlight.add(1)
     }
 
     func append(_ bytes: ByteBuffer, expecting: Int?) { body.append(bytes, expecting: expecting) }
@@ -37,7 +40,6 @@ final class RecommendCall: LaneCall {
                 retryAfterSeconds: seconds)
         case .admitted(let permit):
             self.permit = permit
-            room.serving.metrics.inFlight.add(1)
             do {
                 start(try RecommendParser.parse(body, limits: room.limits))
             } catch {
@@ -130,19 +132,20 @@ final class RecommendCall: LaneCall {
         body = ByteBuffer()
         handler.marks.note(
             handler.label, status, after: now - arrivedAt, requestID: handler.requestID, in: handler.marks.named, room)
-        giveBackPermit(outcome, at: now)
+        leave(outcome, at: now)
     }
 
-    private func giveBackPermit(_ outcome: ConcurrencyLimiter.Outcome, at now: NIODeadline) {
-        guard let permit else { return }
-        self.permit = nil
+    private func leave(_ outcome: ConcurrencyLimiter.Outcome, at now: NIODeadline) {
+        guard isUnderWay else { return }
+        isUnderWay = false
         room.serving.metrics.inFlight.add(-1)
-        room.serving.recommending.finished(permit, outcome, at: now)
+        if let permit { room.serving.recommending.finished(permit, outcome, at: now) }
+        permit = nil
     }
 
     func abandon() {
         serial &+= 1
         body = ByteBuffer()
-        giveBackPermit(.ignored, at: .now())
+        leave(.ignored, at: .now())
     }
 }
