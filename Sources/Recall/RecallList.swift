@@ -77,7 +77,9 @@ package final class RecallList: Sendable {
     ) -> [TopScores.Entry] {
         var sums = SumTable(capacity: seeds.reduce(0) { $0 + artifact.row($1.item).count })
         for seed in seeds {
-            for place in artifact.row(seed.item) { sums.add(artifact.items[place], seed.weight * artifact.scores[place]) }
+            for place in artifact.row(seed.item) {
+                sums.add(artifact.items[place], seed.weight * artifact.scores[place])
+            }
         }
         for item in left { sums.drop(UInt32(clamping: item)) }
         let total = seeds.reduce(0) { $0 + $1.weight }

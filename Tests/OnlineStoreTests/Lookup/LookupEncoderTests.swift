@@ -89,6 +89,36 @@ struct LookupEncoderTests {
                 let values = row.map { ReferenceBody.text($0.value, isFeast: false) }.joined(separator: ",")
                 try #require(body.contains("{\"values\":[\(values)]"))
             }
+            try Self.requireNumbers(of: answer)
+        }
+    }
+
+    /// One by one and as numbers, values are those of the rows.
+    private static func requireNumbers(of answer: LookupAnswer) throws {
+        for (column, feature) in answer.features.enumerated() {
+            var found: [Double?] = []
+            let isNumber = answer.withNumbers(column) { numbers in
+                found = (0..<answer.count).map { numbers.number(at: $0) }
+            }
+            for (row, values) in answer.rows.enumerated() {
+                // As text, since NaN equals nothing.
+                let single = answer.value(column, at: row)
+                try #require(single.status == values[column].status && single.age == values[column].age)
+                try #require(
+                    ReferenceBody.text(single.value, isFeast: false)
+                        == ReferenceBody.text(values[column].value, isFeast: false))
+                let number: Double? =
+                    switch values[column].value {
+                    case .int32(let number): Double(number)
+                    case .int64(let number): Double(number)
+                    case .float32(let number): Double(number)
+                    case .float64(let number): number
+                    default: nil
+                    }
+                let isThere = values[column].status == .present || values[column].status == .defaulted
+                try #require(!isNumber || found[row]?.bitPattern == (isThere ? number?.bitPattern : nil), "\(feature)")
+                try #require(isNumber || number == nil)
+            }
         }
     }
 

@@ -40,6 +40,9 @@ struct DaemonStage: Sendable {
         var security: ListenerSecurity?
         /// Takes events; none where there is no such thing.
         var events: EventIntake?
+        /// What recommendations are made by, and its lists; every list is `list`.
+        var pipelines: [PipelineConfig] = []
+        var list: (any ItemList)?
         /// Who may do what; everybody everything unless a policy is applied.
         var access = DataAccess()
 
@@ -99,7 +102,7 @@ struct DaemonStage: Sendable {
             security: options.security, access: options.access, tracer: options.tracer, logger: logger)
         let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingOldest(1))
         let routes = routes(serving, store, watcher, options)
-        let recommender = recommender(store, watcher, options)
+        let recommender = recommender(serving, watcher, options)
         let daemon = ServingDaemon(serving, recommender: recommender, routes: routes) { address in
             port.yield(address.port)
             port.finish()
@@ -134,14 +137,16 @@ struct DaemonStage: Sendable {
         }
     }
 
-    /// There are no pipelines to recommend by.
     private static func recommender(
-        _ store: RedisStore, _ watcher: CatalogWatcher, _ options: Options
+        _ serving: ServingContext, _ watcher: CatalogWatcher, _ options: Options
     ) -> Recommender {
-        Recommender(
+        let list = options.list
+        let recommender = Recommender(
             Recommender.Environment(
-                runner: CallRunner(), catalogs: watcher, rows: StoreRows(store), list: { _ in nil },
+                runner: CallRunner(), catalogs: watcher, rows: LaneRows(serving), list: { _ in list },
                 ranker: { _ in nil }, gates: GateBook(), registry: options.registry, logger: options.logger))
+        recommender.apply(options.pipelines, blocked: [:])
+        return recommender
     }
 
     /// All that the daemon has on top of lookups, recommendations and health.

@@ -147,7 +147,8 @@ import TidemarkTesting
             #expect(document["openapi"] as? String == "3.1.0")
             let paths = try #require(document["paths"] as? [String: [String: Any]])
             let described = paths.flatMap { path, methods in methods.keys.map { "\($0.uppercased()) \(path)" } }
-            #expect(described.sorted() == ServingDaemon(stage.serving, recommender: stage.recommender, routes: stage.routes).answered.sorted())
+            let daemon = ServingDaemon(stage.serving, recommender: stage.recommender, routes: stage.routes)
+            #expect(described.sorted() == daemon.answered.sorted())
             for (path, methods) in paths {
                 for method in methods.keys {
                     let answer = try await client.ask(method.uppercased(), path, method == "post" ? "{}" : nil)
