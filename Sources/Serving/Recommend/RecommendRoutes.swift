@@ -3,18 +3,15 @@ import Hummingbird
 import NIOCore
 import OnlineStore
 package import Recommend
-import Resilience
 import Telemetry
 
 /// `POST /v1/recommend`.
 package struct RecommendRoutes: Sendable {
-    private let serving: ServingContext
-    private let recommender: Recommender
+    private let intake: RecommendIntake
     private let spans: SpanBuffer
 
     package init(_ serving: ServingContext, _ recommender: Recommender) {
-        self.serving = serving
-        self.recommender = recommender
+        intake = RecommendIntake(serving, recommender)
         spans = serving.tracer.makeBuffer()
     }
 
@@ -25,47 +22,27 @@ package struct RecommendRoutes: Sendable {
 
     private func respond(_ request: Request) async throws -> Response {
         let start = ContinuousClock.now
-        switch serving.recommending.acquire(at: .now()) {
-        case .refused(let seconds):
-            return ErrorBody.problem(.overloaded, "as many requests are under way as can be answered in time")
-                .response([.retryAfter: "\(seconds)"])
-        case .admitted(let permit):
-            var outcome = ConcurrencyLimiter.Outcome.ignored
-            defer { serving.recommending.finished(permit, outcome, at: .now()) }
-            do {
-                let (response, isFull) = try await answer(request, start)
-                if isFull { outcome = .success }
-                return response
-            } catch let error as WireError {
-                return ErrorBody.problem(error).response()
-            } catch let error as RecommendError {
-                return Self.response(error)
-            }
+        do {
+            return try await intake.admitted { try await answer(request, start) }
+        } catch let refused as RecommendIntake.Overloaded {
+            return ErrorBody.problem(.overloaded, "\(refused)").response([.retryAfter: "\(refused.retryAfter)"])
+        } catch let error as WireError {
+            return ErrorBody.problem(error).response()
+        } catch let error as RecommendError {
+            return Self.response(error)
         }
     }
 
     /// The answer, and whether all did their part.
-    private func answer(_ request: Request, _ start: ContinuousClock.Instant) async throws -> (Response, Bool) {
-        let settings = serving.liveSettings
-        let limits = WireLimits(settings)
+    private func answer(
+        _ request: Request, _ start: ContinuousClock.Instant
+    ) async throws -> (Response, isWhole: Bool) {
+        let limits = intake.limits
         let asked = try RequestHeaders.timeout(request)
         var wanted = try RecommendParser.parse(try await request.body(within: limits), limits: limits)
         wanted.requestID = HTTPField.Name(RequestHeaders.requestID).flatMap { request.headers[$0] } ?? ""
-        let time = asked ?? recommender.timeout(of: wanted.pipeline) ?? settings.timeout
         wanted.span = span(request)
-        let answer: RecommendAnswer
-        do throws(RecommendError) {
-            answer = try await recommender.recommend(
-                wanted, start: start, deadline: start + min(time, settings.maximumTimeout))
-        } catch {
-            wanted.span?.fail("\(error.code)")
-            wanted.span?.end()
-            throw error
-        }
-        wanted.span?.set(.pipeline, wanted.pipeline)
-        wanted.span?.set(.rung, "\(answer.rung)")
-        wanted.span?.set(.items, answer.items.count)
-        wanted.span?.end()
+        let answer = try await intake.answer(wanted, from: start, within: asked)
         var output = JSONBytes()
         answer.write(requestID: wanted.requestID, into: &output)
         let response = Response(

@@ -12,7 +12,7 @@ package final class ServingContext: Sendable {
     package let settings: ServerSettings
     package let admission: AdmissionGate
     /// For recommendations, which take so much longer than lookups that one limit could not tell load from their mix.
-    let recommending: AdmissionGate
+    package let recommending: AdmissionGate
     package let metrics: ServingMetrics
     package let gate: StoreGate
     package let logger: Logger
