@@ -166,9 +166,10 @@ let package = Package(
         room(
             "ServingGRPC",
             [
-                "FeatureModel", "OnlineStore", "Resilience", "Serving", "ServingProtos", "Telemetry",
+                "FeatureModel", "OnlineStore", "Recommend", "Resilience", "Serving", "ServingProtos", "Telemetry",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
@@ -300,10 +301,10 @@ let package = Package(
             "ServingGRPCTests",
             [
                 "ServingGRPC", "ServingProtos", "Serving", "OnlineStore", "RowCodec", "FeatureModel", "RedisClient",
-                "Resilience",
-                "Telemetry",
+                "Ranking", "Recall", "Recommend", "Resilience", "Telemetry",
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

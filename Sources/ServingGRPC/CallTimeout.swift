@@ -1,6 +1,8 @@
 import GRPCCore
+import Serving
 
-/// The `grpc-timeout` of a call: one to eight digits and a unit (gRPC over HTTP/2, "Timeout").
+/// The time that a call allows: its `grpc-timeout`, one to eight digits and a unit (gRPC over HTTP/2, "Timeout"), and
+/// `x-request-timeout-ms` as over HTTP, for who wants an answer before the client's own deadline gives the call up.
 enum CallTimeout {
     private static let key = "grpc-timeout"
     private static let hiddenKey = "tidemark-call-timeout"
@@ -14,10 +16,23 @@ enum CallTimeout {
         return hidden
     }
 
-    /// The timeout of a call whose metadata went through `hide`; `nil` when it brings none.
+    /// The timeout of a call whose metadata went through `hide`, the shortest where it brings several; `nil` when it brings none.
     ///
-    /// - Throws: INVALID_ARGUMENT for anything that the protocol doesn't know, and for two of them.
+    /// - Throws: INVALID_ARGUMENT for anything that the protocol doesn't know, and for two of `grpc-timeout`.
     static func of(_ metadata: Metadata) throws(RPCError) -> Duration? {
+        var shortest = try ofProtocol(metadata)
+        for value in metadata[stringValues: RequestHeaders.timeout] {
+            do throws(WireError) {
+                guard let milliseconds = try RequestHeaders.timeoutMilliseconds(value) else { continue }
+                shortest = min(shortest ?? .milliseconds(milliseconds), .milliseconds(milliseconds))
+            } catch {
+                throw RPCError(error)
+            }
+        }
+        return shortest
+    }
+
+    private static func ofProtocol(_ metadata: Metadata) throws(RPCError) -> Duration? {
         var found: String?
         for value in metadata[stringValues: hiddenKey] {
             guard found == nil else { throw RPCError(code: .invalidArgument, message: "grpc-timeout is there twice") }

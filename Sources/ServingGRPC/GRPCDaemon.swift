@@ -4,6 +4,7 @@ import GRPCNIOTransportHTTP2Posix
 import Logging
 import NIOCore
 package import OnlineStore
+package import Recommend
 import ServiceLifecycle
 package import Serving
 import ServingProtos
@@ -13,6 +14,7 @@ import Synchronization
 package struct GRPCDaemon: Service {
     private let serving: ServingContext
     private let store: any OnlineStore
+    private let recommender: Recommender
     private let settings: GRPCSettings
     private let version: String
     private let onListening: @Sendable (NetworkAddress) -> Void
@@ -27,14 +29,15 @@ package struct GRPCDaemon: Service {
         package var description: String { "can't listen on \(address): \(reason)" }
     }
 
-    /// `store` is where rows are. `version` is what GetFeastServingInfo says. `onListening` is called once, when connections
-    /// are taken, with the port that it got.
+    /// `store` is where rows are, `recommender` the one of HTTP. `version` is what GetFeastServingInfo says. `onListening` is
+    /// called once, when connections are taken, with the port that it got.
     package init(
-        _ serving: ServingContext, store: any OnlineStore, settings: GRPCSettings, version: String,
-        onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
+        _ serving: ServingContext, store: any OnlineStore, recommender: Recommender, settings: GRPCSettings,
+        version: String, onListening: @escaping @Sendable (NetworkAddress) -> Void = { _ in }
     ) {
         self.serving = serving
         self.store = store
+        self.recommender = recommender
         self.settings = settings
         self.version = version
         self.onListening = onListening
@@ -78,10 +81,13 @@ package struct GRPCDaemon: Service {
     private var services: [any RegistrableRPCService] {
         let calls = CallGuard(serving, callsBeingRead: settings.callsBeingRead)
         let lookup = GRPCLookup(serving, store)
-        let names = [Tidemark_V1_FeatureService.descriptor, Feast_Serving_ServingService.descriptor]
-            .map(\.fullyQualifiedService)
+        let names = [
+            Tidemark_V1_FeatureService.descriptor, Tidemark_V1_RecommendService.descriptor,
+            Feast_Serving_ServingService.descriptor,
+        ].map(\.fullyQualifiedService)
         return [
             FeatureServiceCalls(calls: calls, lookup: lookup),
+            RecommendServiceCalls(calls: calls, intake: RecommendIntake(serving, recommender)),
             FeastServiceCalls(calls: calls, lookup: lookup, version: version),
             HealthCalls(serving, settings, services: names + [Grpc_Health_V1_Health.descriptor.fullyQualifiedService]),
         ]

@@ -17,22 +17,4 @@ extension RPCError {
 
     /// The time of the call is over.
     static var late: RPCError { RPCError(code: .deadlineExceeded, message: "the time of the call was over") }
-
-    /// How a code is spelled in gRPC's own documents.
-    static func name(_ code: RPCError.Code) -> String {
-        switch code {
-        case .cancelled: "CANCELLED"
-        case .invalidArgument: "INVALID_ARGUMENT"
-        case .deadlineExceeded: "DEADLINE_EXCEEDED"
-        case .notFound: "NOT_FOUND"
-        case .unauthenticated: "UNAUTHENTICATED"
-        case .permissionDenied: "PERMISSION_DENIED"
-        case .resourceExhausted: "RESOURCE_EXHAUSTED"
-        case .failedPrecondition: "FAILED_PRECONDITION"
-        case .unimplemented: "UNIMPLEMENTED"
-        case .internalError: "INTERNAL"
-        case .unavailable: "UNAVAILABLE"
-        default: "UNKNOWN"
-        }
-    }
 }

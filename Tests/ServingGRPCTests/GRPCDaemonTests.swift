@@ -23,7 +23,10 @@ struct GRPCDaemonTests {
 
     @Test func healthFollowsReadiness() async throws {
         try await GRPCFixture.with(try await store()) { fixture async throws in
-            for service in ["", "tidemark.v1.FeatureService", "feast.serving.ServingService", "grpc.health.v1.Health"] {
+            for service in [
+                "", "tidemark.v1.FeatureService", "tidemark.v1.RecommendService", "feast.serving.ServingService",
+                "grpc.health.v1.Health",
+            ] {
                 #expect(try await fixture.health.check(.with { $0.service = service }).status == .serving)
             }
             let code = await GRPCFixture.code {
@@ -146,7 +149,9 @@ struct GRPCDaemonTests {
         try await GRPCFixture.with(try await store()) { fixture async throws in
             var settings = GRPCSettings(fixture.serving.settings, address: fixture.address)
             settings.address = NetworkAddress(host: "127.0.0.1", port: 0)
-            let other = GRPCDaemon(fixture.serving, store: fixture.store, settings: settings, version: "1")
+            let other = GRPCDaemon(
+                fixture.serving, store: fixture.store, recommender: fixture.pipelines.recommender, settings: settings,
+                version: "1")
             await #expect(throws: Failing.Failure.self) { try await ListenerGroup([other, Failing()]).run() }
         }
     }
@@ -156,7 +161,9 @@ struct GRPCDaemonTests {
         try await GRPCFixture.with(store) { fixture async throws in
             var settings = GRPCSettings(fixture.serving.settings, address: fixture.address)
             settings.drain = .seconds(1)
-            let second = GRPCDaemon(fixture.serving, store: store, settings: settings, version: "1")
+            let second = GRPCDaemon(
+                fixture.serving, store: store, recommender: fixture.pipelines.recommender, settings: settings,
+                version: "1")
             let error = await #expect(throws: GRPCDaemon.ListenError.self) { try await second.run() }
             #expect(error?.errnoCode == EADDRINUSE)
             #expect(error?.address == fixture.address)
@@ -167,7 +174,9 @@ struct GRPCDaemonTests {
         let store = try await store()
         let serving = GRPCFixture.context(store)
         let settings = GRPCSettings(serving.settings, address: NetworkAddress(host: "no-such-host.invalid", port: 0))
-        let daemon = GRPCDaemon(serving, store: store, settings: settings, version: "1")
+        let daemon = GRPCDaemon(
+            serving, store: store, recommender: try TestPipelines(serving, nil).recommender, settings: settings,
+            version: "1")
         await #expect(throws: GRPCDaemon.ListenError.self) { try await daemon.run() }
     }
 

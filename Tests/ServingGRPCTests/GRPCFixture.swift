@@ -3,6 +3,7 @@ import GRPCCore
 import GRPCNIOTransportHTTP2Posix
 import Logging
 import OnlineStore
+import Recommend
 import RedisClient
 import RowCodec
 import ServiceLifecycle
@@ -24,8 +25,12 @@ struct GRPCFixture: Sendable {
     let client: Client
     let group: ServiceGroup
     let address: NetworkAddress
+    let pipelines: TestPipelines
+    /// Of HTTP, over the same store and pipelines; 0 where there is none.
+    let httpPort: Int
 
     var features: Tidemark_V1_FeatureService.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
+    var recommending: Tidemark_V1_RecommendService.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
     var feast: Feast_Serving_ServingService.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
     var health: Grpc_Health_V1_Health.Client<HTTP2ClientTransport.Posix> { .init(wrapping: client) }
 
@@ -36,48 +41,72 @@ struct GRPCFixture: Sendable {
         var settings = ServerSettings()
         settings.timeout = .seconds(20)
         settings.maximumTimeout = .seconds(30)
+        settings.unready = .zero
         return settings
     }
 
     static func context(
         _ store: any OnlineStore, _ settings: ServerSettings = patient, security: ListenerSecurity? = nil,
-        access: DataAccess = DataAccess(), tracer: Tracer = .none
+        access: DataAccess = DataAccess(), tracer: Tracer = .none, lane: RedisClient.Configuration? = nil
     ) -> ServingContext {
         ServingContext(
             settings: settings, metrics: ServingMetrics(registry: MetricRegistry()), gate: StoreGate(),
             catalog: CatalogWatcher(store: store, project: "shop", interval: .seconds(60), logger: logger),
-            store: store, lane: nil, security: security, access: access, tracer: tracer, logger: logger)
+            store: store, lane: lane, security: security, access: access, tracer: tracer, logger: logger)
     }
 
-    /// Serves for the duration of `body`, with the catalog read unless told otherwise, then stops gracefully.
+    /// Serves for the duration of `body`, with the catalog read unless told otherwise, then stops gracefully. `pipelines` is a config
+    /// whose pipelines are served; `overHTTP` says that HTTP is served beside gRPC.
     static func with(
         _ store: any OnlineStore, readsCatalog: Bool = true, _ change: (inout ServerSettings) -> Void = { _ in },
         grpc: (inout GRPCSettings) -> Void = { _ in }, security: ListenerSecurity? = nil,
-        access: DataAccess = DataAccess(), tracer: Tracer = .none,
+        access: DataAccess = DataAccess(), tracer: Tracer = .none, lane: RedisClient.Configuration? = nil,
+        pipelines text: String? = nil, overHTTP: Bool = false,
         transport transportSecurity: HTTP2ClientTransport.Posix.TransportSecurity = .plaintext,
         _ body: (GRPCFixture) async throws -> Void
     ) async throws {
         var server = patient
         change(&server)
-        let serving = context(store, server, security: security, access: access, tracer: tracer)
+        let serving = context(store, server, security: security, access: access, tracer: tracer, lane: lane)
         if readsCatalog { await serving.catalog.look() }
         var settings = GRPCSettings(server, address: NetworkAddress(host: "127.0.0.1", port: 0))
         grpc(&settings)
+        let pipelines = try TestPipelines(serving, text)
         let (addresses, listening) = AsyncStream.makeStream(
             of: NetworkAddress.self, bufferingPolicy: .bufferingNewest(1))
-        let daemon = GRPCDaemon(serving, store: store, settings: settings, version: "1.2.3") { listening.yield($0) }
-        let group = ServiceGroup(services: [daemon], logger: logger)
+        let daemon = GRPCDaemon(
+            serving, store: store, recommender: pipelines.recommender, settings: settings, version: "1.2.3"
+        ) { listening.yield($0) }
+        let (ports, port) = AsyncStream.makeStream(of: Int.self, bufferingPolicy: .bufferingNewest(1))
+        var services: [any Service] = [pipelines.runner, daemon]
+        if overHTTP {
+            services.append(
+                ServingDaemon(serving, recommender: pipelines.recommender) {
+                    port.yield($0.port)
+                })
+        } else {
+            port.yield(0)
+        }
+        let group = ServiceGroup(services: services, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
-                defer { listening.finish() }
+                defer {
+                    listening.finish()
+                    port.finish()
+                }
                 try await group.run()
             }
-            guard let address = await addresses.first(where: { _ in true }) else { return try await tasks.waitForAll() }
+            guard let address = await addresses.first(where: { _ in true }),
+                let httpPort = await ports.first(where: { _ in true })
+            else { return try await tasks.waitForAll() }
+            await pipelines.runner.untilRunning()
             let transport = try HTTP2ClientTransport.Posix(
                 target: .ipv4(address: "127.0.0.1", port: address.port), transportSecurity: transportSecurity)
             try await withGRPCClient(transport: transport) { client in
                 try await body(
-                    GRPCFixture(store: store, serving: serving, client: client, group: group, address: address))
+                    GRPCFixture(
+                        store: store, serving: serving, client: client, group: group, address: address,
+                        pipelines: pipelines, httpPort: httpPort))
             }
             await group.triggerGracefulShutdown()
             try await tasks.waitForAll()
@@ -168,15 +197,20 @@ struct Rows {
 
     /// Applies the views, with the services `ranker` of both views and `all` of every type.
     func apply() async throws {
-        let views = [Self.activity, Self.prices, Self.everything]
+        try await apply(
+            [Self.activity, Self.prices, Self.everything],
+            services: [
+                "ranker": ["activity:views", "prices:price"],
+                "all": Self.everything.features.map { "everything:\($0.name)" },
+            ])
+    }
+
+    /// Applies views, and one without rows that is called `empty`.
+    func apply(_ views: [FeatureView], services: [String: [String]]) async throws {
         let catalog = CatalogStore(store)
         try await catalog.publish(
             CatalogRecord(
-                project: "shop", hash: "h1", views: views.map(\.name) + ["empty"],
-                services: [
-                    "ranker": ["activity:views", "prices:price"],
-                    "all": Self.everything.features.map { "everything:\($0.name)" },
-                ], appliedAt: 1))
+                project: "shop", hash: "h1", views: views.map(\.name) + ["empty"], services: services, appliedAt: 1))
         for view in views {
             let definition = String(decoding: ViewDocument.encode(view), as: UTF8.self)
             _ = try await catalog.updateVersions(of: view.name) { versions in
@@ -190,15 +224,25 @@ struct Rows {
     func put(
         _ view: FeatureView, _ key: [EntityKeyValue], _ values: [FeatureValue], eventTime: Int64? = nil
     ) async throws {
-        guard let key = EntityKey(key),
-            let lease = try await store.acquireLease("w", owner: "t", duration: .seconds(60))
-        else { throw RPCError(code: .internalError, message: "no key or lease") }
+        try await put(view, [(key, values)], eventTime: eventTime)
+    }
+
+    /// Puts rows.
+    func put(
+        _ view: FeatureView, _ rows: [([EntityKeyValue], [FeatureValue])], eventTime: Int64? = nil
+    ) async throws {
+        guard let lease = try await store.acquireLease("w", owner: "t", duration: .seconds(60)) else {
+            throw RPCError(code: .internalError, message: "no lease")
+        }
         let session = try await store.openSession(lease)
         var batch = RowBatch()
-        try batch.append(key, ttlMilliseconds: 600_000) { bytes throws(RowCodecError) in
-            try RowEncoder(view: view).encode(
-                key: key, order: RowOrder(epoch: 1, eventTime: eventTime, position: 1), values: values[...],
-                into: &bytes)
+        for (key, values) in rows {
+            guard let key = EntityKey(key) else { throw RPCError(code: .internalError, message: "no key") }
+            try batch.append(key, ttlMilliseconds: 600_000) { bytes throws(RowCodecError) in
+                try RowEncoder(view: view).encode(
+                    key: key, order: RowOrder(epoch: 1, eventTime: eventTime, position: 1), values: values[...],
+                    into: &bytes)
+            }
         }
         let space = KeySpace(project: "shop", viewKey: view.key, version: 1)
         _ = try await session.write(batch, in: space, mode: .newest)

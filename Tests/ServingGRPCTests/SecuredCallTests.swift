@@ -5,6 +5,7 @@ import GRPCNIOTransportHTTP2Posix
 import OnlineStore
 import Serving
 import ServingProtos
+import SwiftProtobuf
 import Telemetry
 import Testing
 import TidemarkTesting
@@ -104,19 +105,25 @@ struct SecuredCallTests {
                     _ = try await fixture.feast.getOnlineFeatures(
                         GRPCFixture.feastQuestion(["activity:views"], users: [1]), metadata: metadata)
                 }
-                return [ours, feasts]
+                // There is no pipeline to recommend by, which only those hear who may ask.
+                let items = await GRPCFixture.code {
+                    _ = try await fixture.recommending.recommend(.with { $0.pipeline = "home" }, metadata: metadata)
+                }
+                return [ours, feasts, items]
             }
-            #expect(await codes(["Bearer \(tokens[0])"]) == [nil, nil])
-            #expect(await codes([]) == [.unauthenticated, .unauthenticated])
+            let refused: [RPCError.Code?] = [.unauthenticated, .unauthenticated, .unauthenticated]
+            #expect(await codes(["Bearer \(tokens[0])"]) == [nil, nil, .notFound])
+            #expect(await codes([]) == refused)
             for wrong in [["Bearer x"], [tokens[0]], ["Bearer \(tokens[0])", "Bearer \(tokens[0])"], [""]] {
-                #expect(await codes(wrong) == [.unauthenticated, .unauthenticated], "\(wrong.count)")
+                #expect(await codes(wrong) == refused, "\(wrong.count)")
             }
             for token in tokens.dropFirst() {
-                #expect(await codes(["Bearer \(token)"]) == [.permissionDenied, .permissionDenied])
+                #expect(
+                    await codes(["Bearer \(token)"]) == [.permissionDenied, .permissionDenied, .permissionDenied])
             }
             #expect(await GRPCFixture.code { _ = try await fixture.health.check(.init()) } == nil)
             let page = fixture.serving.metrics.registry.render(.prometheus)
-            #expect(page.contains("tidemark_access_refusals_total{transport=\"grpc\",reason=\"missing\"} 2"))
+            #expect(page.contains("tidemark_access_refusals_total{transport=\"grpc\",reason=\"missing\"} 3"))
             #expect(page.contains("code=\"PERMISSION_DENIED\"} 2"))
         }
     }

@@ -3,8 +3,10 @@
 
 Servers, rows and a Redis are made for the run (TIDEMARK_BIN, or the newest build). Every value is compared with the row that it
 was made of: the matrix of types, N random lookups (10,000 unless told), composite keys, missing rows. With `protoc` installed
-tidemark.v1.FeatureService is asked the same. Prints a line a test; ends with 0 only if none failed."""
+tidemark.v1.FeatureService is asked the same, and tidemark.v1.RecommendService what POST /v1/recommend is. Prints a line a
+test; ends with 0 only if none failed."""
 import argparse
+import json
 import pathlib
 import random
 import shutil
@@ -13,6 +15,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 import warnings
 
 sys.dont_write_bytecode = True
@@ -43,6 +46,15 @@ FIELDS = {
 USERS = 200
 NOBODY = 99_999_999
 VIEWS = {view.name: view for view in shop.all_views(USERS)}
+
+
+PIPELINE = """
+recall:
+  lists:
+    popular: {kind: popularity, from: shop, query: "SELECT word, event FROM word", item: word, time: {column: event, unit: ms}}
+pipelines:
+  home: {user: user, item: word, timeout: 5s, recall: {popular: {list: popular}}, fallback: popular}
+"""
 
 
 def column(values):
@@ -78,30 +90,33 @@ def find(view, **keys):
 
 
 class Ours:
-    """tidemark.v1.FeatureService by the descriptors of schemas/proto, without generated code."""
+    """A method of tidemark.v1 by the descriptors of schemas/proto, without generated code."""
 
-    def __init__(self, channel, folder):
+    def __init__(self, channel, folder, service, method):
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-        path = pathlib.Path(folder) / "tidemark.protoset"
+        path = pathlib.Path(folder) / f"{service}.protoset"
         protos = stage.ROOT / "schemas" / "proto"
         subprocess.run(
-            ["protoc", f"-I{protos}", "--include_imports", f"--descriptor_set_out={path}", "tidemark/v1/FeatureService.proto"],
+            ["protoc", f"-I{protos}", "--include_imports", f"--descriptor_set_out={path}", f"tidemark/v1/{service}.proto"],
             check=True, timeout=60)
-        pool = descriptor_pool.DescriptorPool()
+        self.pool = descriptor_pool.DescriptorPool()
         for file in descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file:
-            pool.Add(file)
+            self.pool.Add(file)
         self.request, response = (
-            message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tidemark.v1.Lookup{name}"))
+            message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"tidemark.v1.{method}{name}"))
             for name in ("Request", "Response"))
-        self.status = pool.FindEnumTypeByName("tidemark.v1.Status")
-        self.lookup = channel.unary_unary(
-            "/tidemark.v1.FeatureService/Lookup", request_serializer=self.request.SerializeToString,
+        self.call = channel.unary_unary(
+            f"/tidemark.v1.{service}/{method}", request_serializer=self.request.SerializeToString,
             response_deserializer=response.FromString)
+
+    def names(self, enum, prefix):
+        """Number → name of an enum."""
+        return {value.number: value.name.removeprefix(prefix) for value in self.pool.FindEnumTypeByName(f"tidemark.v1.{enum}").values}
 
 
 class GRPC(unittest.TestCase):
-    channel = stub = folder = None
+    channel = stub = folder = url = None
     lookups = 10_000
 
     def ask(self, entities, features=None, service=None, **options):
@@ -215,7 +230,7 @@ class GRPC(unittest.TestCase):
     def test_health_is_the_standard_one(self):
         stub = health_pb2_grpc.HealthStub(self.channel)
         serving = health_pb2.HealthCheckResponse.SERVING
-        for service in ("", "feast.serving.ServingService", "tidemark.v1.FeatureService"):
+        for service in ("", "feast.serving.ServingService", "tidemark.v1.FeatureService", "tidemark.v1.RecommendService"):
             self.assertEqual(stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20).status, serving)
         with self.assertRaises(grpc.RpcError) as caught:
             stub.Check(health_pb2.HealthCheckRequest(service="x"), timeout=20)
@@ -250,15 +265,15 @@ class GRPC(unittest.TestCase):
     def test_our_own_service_answers_row_by_row(self):
         if not shutil.which("protoc"):
             self.skipTest("protoc is not installed")
-        ours = Ours(self.channel, self.folder)
+        ours = Ours(self.channel, self.folder, "FeatureService", "Lookup")
         features = [f"type_matrix:{name}" for name in shop.TYPES]
         request = ours.request(features=features, ages=True)
         samples = [row["sample_id"] for row in VIEWS["type_matrix"].rows] + [NOBODY]
         request.keys["sample_id"].integers.values.extend(samples)
-        answer = ours.lookup(request, timeout=20)
+        answer = ours.call(request, timeout=20)
         self.assertEqual(list(answer.features), features)
         self.assertEqual(dict(answer.versions), {"type_matrix": 1})
-        status = {value.name.removeprefix("STATUS_"): value.number for value in ours.status.values}
+        status = {name: number for number, name in ours.names("Status", "STATUS_").items()}
         for row, got in zip(VIEWS["type_matrix"].rows, answer.rows):
             for name, value in zip(shop.TYPES, got.values):
                 self.assertEqual(our_value(value), row[name], name)
@@ -267,6 +282,39 @@ class GRPC(unittest.TestCase):
             self.assertTrue(all(age > 0 for age in got.ages))
         self.assertEqual(set(answer.rows[-1].statuses), {status["NOT_FOUND"]})
         self.assertTrue(all(age != age for age in answer.rows[-1].ages))
+
+    def test_items_are_those_of_http(self):
+        if not shutil.which("protoc"):
+            self.skipTest("protoc is not installed")
+        ours = Ours(self.channel, self.folder, "RecommendService", "Recommend")
+        for user in range(1, 6):
+            asked = {"pipeline": "home", "entity": {"user_id": user}, "k": 2, "exclude": [shop.WORDS[0]]}
+            request = urllib.request.Request(
+                f"{self.url}/v1/recommend", json.dumps(asked).encode(), {"x-request-id": f"r{user}"})
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                expected = json.load(answer)
+            wanted = ours.request(pipeline="home", k=2)
+            wanted.entity["user_id"].integer = user
+            wanted.exclude.strings.values.append(shop.WORDS[0])
+            answer, call = ours.call.with_call(wanted, timeout=20, metadata=(("x-request-id", f"r{user}"),))
+            self.assertEqual(
+                [{"id": item.id.string, "score": item.score, "source": item.source} for item in answer.items], expected["items"])
+            self.assertEqual(len(answer.items), 2)
+            self.assertEqual(ours.names("Rung", "RUNG_")[answer.rung].lower(), expected["rung"])
+            self.assertEqual(dict(answer.degraded), expected.get("degraded", {}))
+            self.assertEqual(answer.request_id, expected["request_id"])
+            self.assertIn(("x-request-id", f"r{user}"), [tuple(pair) for pair in call.initial_metadata()])
+        for wrong, code, field in (
+                (ours.request(pipeline="hom"), grpc.StatusCode.NOT_FOUND, "pipeline"),
+                (ours.request(), grpc.StatusCode.INVALID_ARGUMENT, "pipeline"),
+                (ours.request(pipeline="home", k=0), grpc.StatusCode.INVALID_ARGUMENT, "k"),
+                (ours.request(pipeline="home", k=10_000), grpc.StatusCode.RESOURCE_EXHAUSTED, "k")):
+            with self.assertRaises(grpc.RpcError) as caught:
+                ours.call(wrong, timeout=20)
+            self.assertEqual(caught.exception.code(), code, caught.exception.details())
+            self.assertTrue(caught.exception.details().startswith(f"{field}: "), caught.exception.details())
+            details = dict(caught.exception.trailing_metadata())["grpc-status-details-bin"]
+            self.assertIn(b"type.googleapis.com/google.rpc.BadRequest", details)
 
 
 def varint(number):
@@ -309,9 +357,13 @@ def main():
         rows.make(
             folder, redis.port, USERS, feast=False, tidemark=True, registry=False,
             serve=f', grpc: "127.0.0.1:{port}", timeout: 5s, max_timeout: 30s')
+        config = folder / "tidemark.yaml"
+        config.write_text(config.read_text() + PIPELINE)
+        stage.run([stage.tidemark_program(), "--config", config, "recall", "build"])
         servers.append(server := stage.TidemarkServer(folder))
         with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", 64 << 20)]) as channel:
             GRPC.channel, GRPC.stub, GRPC.folder, GRPC.lookups = channel, ServingServiceStub(channel), folder, options.lookups
+            GRPC.url = server.url
             tests = unittest.defaultTestLoader.loadTestsFromTestCase(GRPC)
             if options.filter:
                 tests = unittest.TestSuite(test for test in tests if options.filter in test.id())

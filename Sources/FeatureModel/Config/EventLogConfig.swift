@@ -26,7 +26,7 @@ extension ConfigShape {
     static let exposures = ObjectShape(
         name: "exposures",
         summary:
-            "Where each answer of POST /v1/recommend is logged. Where it can't be, the oldest are dropped and counted.",
+            "Where each recommendation is logged. Where it can't be, the oldest are dropped and counted.",
         fields: logFields, exactlyOne: ["file", "stream"])
 
     static let events = ObjectShape(

@@ -1,7 +1,6 @@
 import Logging
 import NIOCore
 import OnlineStore
-import Recommend
 import RedisClient
 import Telemetry
 
@@ -18,7 +17,7 @@ final class LoopRoom {
 
     let eventLoop: any EventLoop
     let serving: ServingContext
-    let recommender: Recommender?
+    let recommendations: RecommendIntake?
     /// Runs tasks on this loop.
     let executor: LoopExecutor
     private(set) var settings: LoopSettings
@@ -61,7 +60,7 @@ final class LoopRoom {
     init(_ serving: ServingContext, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         self.serving = serving
-        recommender = serving.recommender
+        recommendations = serving.recommender.map { RecommendIntake(serving, $0) }
         executor = LoopExecutor(eventLoop)
         settingsGeneration = serving.settingsGeneration
         let live = serving.liveSettings

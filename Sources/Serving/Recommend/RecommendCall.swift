@@ -35,9 +35,8 @@ final class RecommendCall: LaneCall {
         serial &+= 1
         switch room.serving.recommending.acquire(at: .now()) {
         case .refused(let seconds):
-            answer(
-                ErrorBody.problem(.overloaded, "as many requests are under way as can be answered in time"),
-                retryAfterSeconds: seconds)
+            let refused = RecommendIntake.Overloaded(retryAfter: seconds)
+            answer(ErrorBody.problem(.overloaded, "\(refused)"), retryAfterSeconds: refused.retryAfter)
         case .admitted(let permit):
             self.permit = permit
             do {
@@ -49,7 +48,7 @@ final class RecommendCall: LaneCall {
     }
 
     private func start(_ parsed: RecommendRequest) {
-        guard let recommender = room.recommender else {
+        guard let intake = room.recommendations else {
             return answer(ErrorBody.problem(.unavailable, "there are no pipelines yet"), retryAfterSeconds: 1)
         }
         var request = parsed
@@ -58,18 +57,19 @@ final class RecommendCall: LaneCall {
             room.spans.begin(
                 SpanName.recommend, .internal, parent: trace.context, isRoot: false, at: MonotonicTime.now())
         }
-        let settings = room.serving.liveSettings
         let asked = timeoutMilliseconds.map { Duration.milliseconds($0) }
-        let time = asked ?? recommender.timeout(of: request.pipeline) ?? settings.timeout
         let start = ContinuousClock.now - Duration(NIODeadline.now() - arrivedAt)
-        let deadline = start + min(time, settings.maximumTimeout)
-        let (loop, serial, wanted) = (room.eventLoop, serial, request)
+        let (loop, serial, wanted, runs) = (room.eventLoop, serial, request, room.serving.runs)
         let bound = NIOLoopBound(self, eventLoop: loop)
-        // Not cancelled when the client goes: others may wait for the same run, and it ends by its deadline.
-        let runs = room.serving.runs
         runs.begin()
+        // Not cancelled when the client goes: others may wait for the same run, and it ends by its deadline.
         let work: @Sendable () async -> Void = {
-            let outcome = await Self.outcome(recommender, wanted, start: start, deadline: deadline)
+            let outcome: Outcome
+            do throws(RecommendError) {
+                outcome = .success(try await intake.answer(wanted, from: start, within: asked))
+            } catch {
+                outcome = .failure(error)
+            }
             if loop.inEventLoop {
                 bound.value.finish(outcome, serial)
             } else {
@@ -77,29 +77,10 @@ final class RecommendCall: LaneCall {
             }
             runs.end()
         }
-        Task(executorPreference: recommender.isBrief(request) ? room.executor : nil, operation: work)
+        Task(executorPreference: intake.isBrief(request) ? room.executor : nil, operation: work)
     }
 
     private typealias Outcome = Result<RecommendAnswer, RecommendError>
-
-    private static func outcome(
-        _ recommender: Recommender, _ request: RecommendRequest, start: ContinuousClock.Instant,
-        deadline: ContinuousClock.Instant
-    ) async -> Outcome {
-        var span = request.span
-        do throws(RecommendError) {
-            let answer = try await recommender.recommend(request, start: start, deadline: deadline)
-            span?.set(.pipeline, request.pipeline)
-            span?.set(.rung, "\(answer.rung)")
-            span?.set(.items, answer.items.count)
-            span?.end()
-            return .success(answer)
-        } catch {
-            span?.fail("\(error.code)")
-            span?.end()
-            return .failure(error)
-        }
-    }
 
     private func finish(_ outcome: Outcome, _ serial: UInt64) {
         guard serial == self.serial, permit != nil else { return }

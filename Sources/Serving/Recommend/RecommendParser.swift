@@ -6,7 +6,12 @@ package import Recommend
 package enum RecommendParser {
     private static let fields = ["pipeline", "entity", "k", "candidates", "exclude", "context", "explain"]
     /// Features that a request may bring.
-    private static let maximumContext = 256
+    package static let maximumContext = 256
+    /// Key columns that an entity may have.
+    package static let maximumKeys = 16
+
+    /// Items that a request may bring in one list.
+    package static func maximumItems(_ limits: WireLimits) -> Int { min(limits.entities, Recommender.maximumItems) }
 
     /// A field it doesn't know is an error: a misspelt one would be ignored otherwise.
     package static func parse(_ body: ByteBuffer, limits: WireLimits) throws(WireError) -> RecommendRequest {
@@ -79,8 +84,10 @@ struct RecommendFields {
         var goesOn = try cursor.enter(bytes)
         while goesOn {
             let name = try cursor.name(bytes).string(bytes)
-            guard entity.count < 16 else {
-                throw WireError(.limitExceeded, "an entity has at most 16 keys", path: place + [.field("entity")])
+            guard entity.count < RecommendParser.maximumKeys else {
+                throw WireError(
+                    .limitExceeded, "an entity has at most \(RecommendParser.maximumKeys) keys",
+                    path: place + [.field("entity")])
             }
             entity[name] = try key(&cursor, place + [.field("entity"), .field(name)])
             goesOn = try cursor.hasMore(bytes, in: .object)
@@ -94,9 +101,9 @@ struct RecommendFields {
         var cursor = cursor(range)
         var goesOn = try cursor.enter(bytes)
         while goesOn {
-            guard items.count < min(limits.entities, Recommender.maximumItems) else {
+            guard items.count < RecommendParser.maximumItems(limits) else {
                 throw WireError(
-                    .limitExceeded, "there are over \(min(limits.entities, Recommender.maximumItems)) items",
+                    .limitExceeded, "there are over \(RecommendParser.maximumItems(limits)) items",
                     path: [.field(name)])
             }
             items.append(try key(&cursor, [.field(name), .element(items.count)]))

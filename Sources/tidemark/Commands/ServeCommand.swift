@@ -25,8 +25,8 @@ struct ServeCommand: AsyncParsableCommand {
             describes all routes. The definitions come from the store, \
             where `apply` or the first `sync` put them; a flip to another version is followed within serve.catalog_refresh.
 
-            Where serve.grpc says so, feast.serving.ServingService, tidemark.v1.FeatureService and grpc.health.v1.Health are \
-            served over gRPC; schemas/proto has their definitions.
+            Where serve.grpc says so, feast.serving.ServingService, tidemark.v1.FeatureService, tidemark.v1.RecommendService and \
+            grpc.health.v1.Health are served over gRPC; schemas/proto has their definitions.
 
             Every request has a deadline: X-Request-Timeout-Ms or grpc-timeout, at most serve.max_timeout, or serve.timeout. What the \
             store doesn't deliver by then is FAILED in the answer, which says so under `degraded`; it is never late. While \
@@ -150,7 +150,7 @@ struct ServeCommand: AsyncParsableCommand {
                 services.append(
                     admin.listener(project, serving, store, reloader, gates: home.gates, models: models.registry))
             }
-            services += [ListenerGroup([daemon] + Self.grpcDaemon(project, serving, store))] + home.followers
+            services += [ListenerGroup([daemon] + Self.grpcDaemon(project, serving, store, home))] + home.followers
             let last = traces.flush + project.config.serve.drain * events.writers.count
             try await run(services + [DrainNotice(serving)], project, flush: last)
         } catch let error as AdminListenError {
@@ -195,13 +195,15 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// The listener of gRPC, where there is to be one.
     private static func grpcDaemon(
-        _ project: ServingProject, _ serving: ServingContext, _ store: some OnlineStore
+        _ project: ServingProject, _ serving: ServingContext, _ store: some OnlineStore, _ home: RecommendHome
     ) -> [any Service] {
         guard let address = project.grpc else { return [] }
         let settings = GRPCSettings(project.settings, address: address)
         let (name, logger) = (project.served, project.logger)
         return [
-            GRPCDaemon(serving, store: store, settings: settings, version: Tidemark.version) { address in
+            GRPCDaemon(
+                serving, store: store, recommender: home.recommender, settings: settings, version: Tidemark.version
+            ) { address in
                 print("tidemark serves \(name) over gRPC on \(address)")
                 logger.info("the gRPC listener listens", metadata: ["address": "\(address)", "project": "\(name)"])
             }

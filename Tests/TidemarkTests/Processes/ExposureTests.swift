@@ -1,4 +1,8 @@
 import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import ServingProtos
+import SwiftProtobuf
 import Synchronization
 import Testing
 import TidemarkTesting
@@ -137,6 +141,66 @@ struct ExposureTests {
             #expect(first["model"] is NSNull && (first["items"] as? [[String: Any]])?.count == 5)
             #expect(((first["degraded"] as? [String: Any])?["catalog"]) != nil, "\(first)")
             #expect((first["entity"] as? [String: Any])?["user_id"] != nil && first["time"] is String)
+        }
+    }
+
+    /// Asks over gRPC, one after the other, until nobody answers; how many were answered is what `then` hears.
+    private func call(_ port: Int, _ name: String, _ book: Book, then: (Int) -> Void) async throws {
+        let transport = try HTTP2ClientTransport.Posix(
+            target: .ipv4(address: "127.0.0.1", port: port), transportSecurity: .plaintext)
+        try await withGRPCClient(transport: transport) { client in
+            let service = Tidemark_V1_RecommendService.Client(wrapping: client)
+            var options = CallOptions.defaults
+            (options.waitForReady, options.timeout) = (false, .seconds(10))
+            for number in 1... {
+                let question = Tidemark_V1_RecommendRequest.with {
+                    $0.pipeline = "home"
+                    $0.entity["user_id"] = .with { $0.integer = Int64(number % 10) }
+                }
+                let id = "\(name)-\(number)"
+                do {
+                    let answer = try await service.recommend(
+                        question, metadata: ["x-request-id": "\(id)"], options: options)
+                    #expect(answer.requestID == id && answer.items.count == 5 && answer.rung == .popularity)
+                } catch {
+                    // It may have been answered on its way out.
+                    book.pages.withLock { _ = $0.unknown.insert(id) }
+                    let isTold = book.isTold.load(ordering: .relaxed)
+                    #expect(isTold, "\(error)")
+                    return
+                }
+                book.pages.withLock { _ = $0.recommended.insert(id) }
+                then(book.count)
+            }
+        }
+    }
+
+    @Test func nothingThatWasAnsweredOverGRPCIsLostWhenItIsTold() async throws {
+        try await withShop(Self.files) { workdir in
+            let daemon = try run(["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"], workdir)
+            try #require(await daemon.hasSaid("the gRPC listener listens"), "\(daemon.errorText)")
+            let line = try #require(daemon.errorText.split(separator: "\n").first { $0.contains("the gRPC listener") })
+            let address = try #require(line.range(of: "127.0.0.1:"))
+            let port = try #require(Int(line[address.upperBound...].prefix { $0.isNumber }))
+            let book = Book()
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                for client in 0..<8 {
+                    tasks.addTask {
+                        try await call(port, "g\(client)", book) { count in
+                            guard count >= 600, !book.isTold.exchange(true, ordering: .relaxed) else { return }
+                            daemon.terminate()
+                        }
+                    }
+                }
+                try await tasks.waitForAll()
+            }
+            let ending = await daemon.ending(within: .seconds(30))
+            #expect(ending.code == 0 && !ending.timedOut, "\(ending.story)")
+            let pages = book.pages.withLock { $0 }
+            let logged = try lines(workdir, "exposures.jsonl").compactMap { $0["request_id"] as? String }
+            #expect(Set(logged).count == logged.count && pages.recommended.count >= 600)
+            #expect(pages.recommended.isSubset(of: logged))
+            #expect(Set(logged).subtracting(pages.recommended).isSubset(of: pages.unknown))
         }
     }
 
