@@ -139,7 +139,7 @@ private struct Dump {
     private mutating func makeEvents(_ random: inout SeededGenerator) {
         var events: [String] = []
         var (seen, visitors) = (Set<Int>(), Set<Int>())
-        for visit in 0..<6_000 {
+        for visit in 0..<4_000 {
             // A third of the visits is of visitors who never come again, and see one thing.
             let isOnce = visit % 3 == 0
             let visitor = isOnce ? 10_000 + visit : random.below(400)
