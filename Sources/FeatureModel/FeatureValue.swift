@@ -52,8 +52,15 @@ extension FeatureValue {
         }
     }
 
-    /// The value as the name of a recall list's segment; `nil` for what is none.
-    package var segment: String? {
+    /// The value as names of a recall list's segments: of a list one for each element, in its order. None for what is no name.
+    package var segments: [String] {
+        switch self {
+        case .list(let elements): elements.compactMap(\.segment)
+        default: segment.map { [$0] } ?? []
+        }
+    }
+
+    private var segment: String? {
         switch key {
         case .integer(let number): "\(number)"
         case .text(let text): text

@@ -7,9 +7,13 @@ package final class RecallList: Sendable {
     package let manifest: RecallManifest
     private let artifact: RecallArtifact
     private let rows: [String: Int]
+    /// What the scores of each row add up to; for lists of the best.
+    private let totals: [Float]
 
     /// Seeds behind these are not looked at.
     package static let maximumSeeds = 64
+    /// Segments behind these are not looked at.
+    package static let maximumSegments = 64
     /// How much less each seed weighs than the one before it, which the user met later.
     static let seedDecay: Float = 0.9
 
@@ -35,14 +39,25 @@ package final class RecallList: Sendable {
         var rows: [String: Int] = [:]
         for (index, segment) in artifact.segments.enumerated() { rows[segment] = index + 1 }
         self.rows = rows
+        totals =
+            artifact.kind.hasNeighbours
+            ? [] : (0..<artifact.rowCount).map { artifact.row($0).reduce(0) { $0 + artifact.scores[$1] } }
     }
 
-    /// The best items of a segment, or of the whole, best first. None for an unknown segment, and none of a list that has
-    /// neighbours.
+    /// The best items of the segments, best first; of the whole list where none is named. None for unknown segments, and none
+    /// of a list that has neighbours.
+    ///
+    /// Of several segments the n-th weighs 1/n, as elements of a list do in `FeatureMatch`, and one that is named again adds up:
+    /// a user's last categories, the newest first, are most of all what the user wants now. An item's score is the sum, over the
+    /// segments, of weight and the item's share of what the segment's items score; those of the best `limit` of each segment
+    /// are summed. Scores are divided by the best.
     package func top(
-        segment: String? = nil, limit: Int, excluding: Set<EntityKeyValue> = []
+        segments: [String] = [], limit: Int, excluding: Set<EntityKeyValue> = []
     ) -> [ScoredItem] {
-        guard !kind.hasNeighbours, limit > 0, let row = segment.map({ rows[$0] }) ?? 0 else { return [] }
+        guard !kind.hasNeighbours, limit > 0 else { return [] }
+        let weights = weights(segments)
+        if weights.count > 1 { return mixed(weights, limit, excluding) }
+        guard let row = segments.isEmpty ? 0 : weights.first?.row else { return [] }
         var result: [ScoredItem] = []
         result.reserveCapacity(min(limit, artifact.row(row).count))
         for place in artifact.row(row) {
@@ -52,6 +67,41 @@ package final class RecallList: Sendable {
             if result.count == limit { break }
         }
         return result
+    }
+
+    /// The rows of the segments that the list knows, each once, with what they weigh.
+    private func weights(_ segments: [String]) -> [(row: Int, weight: Float)] {
+        var weights: [(row: Int, weight: Float)] = []
+        for (place, segment) in segments.prefix(Self.maximumSegments).enumerated() {
+            guard let row = rows[segment] else { continue }
+            let weight = 1 / Float(place + 1)
+            if let known = weights.firstIndex(where: { $0.row == row }) {
+                weights[known].weight += weight
+            } else {
+                weights.append((row, weight))
+            }
+        }
+        return weights
+    }
+
+    private func mixed(
+        _ weights: [(row: Int, weight: Float)], _ limit: Int, _ excluding: Set<EntityKeyValue>
+    ) -> [ScoredItem] {
+        var sums: [UInt32: Float] = [:]
+        sums.reserveCapacity(weights.reduce(0) { $0 + min(limit, artifact.row($1.row).count) })
+        for (row, weight) in weights where totals[row] > 0 {
+            for place in artifact.row(row).prefix(limit) {
+                sums[artifact.items[place], default: 0] += weight * artifact.scores[place] / totals[row]
+            }
+        }
+        for id in excluding {
+            if let item = artifact.ids.index(of: id) { sums[UInt32(clamping: item)] = nil }
+        }
+        var best = TopScores(limit: limit)
+        for (item, sum) in sums { best.offer(item, sum) }
+        let entries = best.sorted()
+        let most = entries.first?.score ?? 1
+        return entries.map { ScoredItem(id: artifact.ids[Int($0.item)], score: most > 0 ? $0.score / most : $0.score) }
     }
 
     /// What is near to the seeds, which come newest first, best first. Each seed weighs 0.9 of the one before; an item near to

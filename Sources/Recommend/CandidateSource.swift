@@ -5,7 +5,8 @@ package import Recall
 package struct CandidateQuery: Sendable {
     /// The user's items, the latest first; `nil` where the source has none.
     package var seeds: [EntityKeyValue]?
-    package var segment: String?
+    /// Of the user, the one that weighs most first; none for the list of all.
+    package var segments: [String] = []
     package var limit: Int
     /// Items that will not be taken; some may stand there twice.
     package var excluding: [EntityKeyValue]
@@ -53,6 +54,6 @@ package struct ListSource: CandidateSource {
         if let seeds = query.seeds {
             return list.neighbours(of: seeds, limit: query.limit, excluding: query.excluding)
         }
-        return list.top(segment: query.segment, limit: query.limit)
+        return list.top(segments: query.segments, limit: query.limit)
     }
 }

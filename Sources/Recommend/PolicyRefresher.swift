@@ -61,7 +61,7 @@ package struct PolicyRefresher: Service {
             let plan = try? pipeline.plan(environment.catalogs),
             let side = plan.policy
         else { return false }
-        let ids = list.top(segment: nil, limit: items).map(\.id).filter(plan.isItem)
+        let ids = list.top(segments: [], limit: items).map(\.id).filter(plan.isItem)
         for start in stride(from: 0, to: ids.count, by: chunk) {
             let some = Array(ids[start..<min(start + chunk, ids.count)])
             guard await look(some, side, plan.itemKey, pipeline, environment) else { return false }

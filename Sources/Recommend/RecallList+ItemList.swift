@@ -2,7 +2,7 @@ import FeatureModel
 package import Recall
 
 extension RecallList: ItemList {
-    package func top(segment: String?, limit: Int) -> [ScoredItem] {
-        top(segment: segment, limit: limit, excluding: [])
+    package func top(segments: [String], limit: Int) -> [ScoredItem] {
+        top(segments: segments, limit: limit, excluding: [])
     }
 }

@@ -25,7 +25,8 @@ extension RecommendRun {
         guard !items.isEmpty else { return nil }
         keepAnswer(items)
         return RecommendAnswer(
-            items: items, rung: .ranking, model: ranker.name, version: ranker.version, degraded: [], explain: nil)
+            items: Array(items.prefix(k)), rung: .ranking, model: ranker.name, version: ranker.version, degraded: [],
+            explain: nil)
     }
 
     private mutating func score(
@@ -142,7 +143,8 @@ extension RecommendRun {
         let items = pick(candidates, prepared.rows)
         guard !items.isEmpty else { return nil }
         if config.model == nil || !config.ladder.contains(.ranking) { keepAnswer(items) }
-        return RecommendAnswer(items: items, rung: .recall, model: nil, version: nil, degraded: [], explain: nil)
+        return RecommendAnswer(
+            items: Array(items.prefix(k)), rung: .recall, model: nil, version: nil, degraded: [], explain: nil)
     }
 
     /// Keeps a full answer for the day when there is none.

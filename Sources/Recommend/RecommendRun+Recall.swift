@@ -123,7 +123,7 @@ extension RecommendRun {
             if let seeds, seeds.isEmpty { return nil }
             let until = min(cut, now.advanced(by: config.timeout))
             let query = CandidateQuery(
-                seeds: seeds, segment: config.segment.flatMap { user.value($0)?.segment },
+                seeds: seeds, segments: config.segment.flatMap { user.value($0)?.segments } ?? [],
                 limit: config.quota + min(excluding.count, Recommender.maximumItems), excluding: excluding)
             return SourceJob(
                 index: index, source: source, query: query, until: until,

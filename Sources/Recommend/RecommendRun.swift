@@ -139,14 +139,16 @@ struct RecommendRun {
 
     // MARK: Answers
 
-    /// The first `k` of candidates in their final order, as many of one kind as may be.
+    /// The first of candidates in their final order, as many of one kind as may be: `k`, and what the pipeline's own `k` has
+    /// more, for who asks for more the next time.
     mutating func pick(_ candidates: [Candidate], _ rows: ItemRows?) -> [RecommendAnswer.Item] {
         var limits = Variety(config.filters, rows)
+        let most = max(k, config.k)
         var items: [RecommendAnswer.Item] = []
         for candidate in candidates {
-            guard items.count < k else {
+            if items.count >= k {
                 trace?.left(candidate.id, "k")
-                continue
+                if items.count >= most { continue }
             }
             if let filter = limits.refuses(candidate.row) {
                 trace?.left(candidate.id, filter)

@@ -16,9 +16,9 @@ struct CandidateGatherer {
 
     /// At most the plan's number of candidates, those of the highest order first; none that the user met lately.
     ///
-    /// `segment` tells the value of a user's feature as it was.
+    /// `segments` tells what a user's feature named as it was.
     func gather(
-        _ moment: Moment, _ items: inout KeyIndex, segment: (FeatureReference) -> String?
+        _ moment: Moment, _ items: inout KeyIndex, segments: (FeatureReference) -> [String]
     ) -> [Candidate] {
         let seeds = moment.recent.map { items.keys[Int($0)] }
         let known = Set(moment.recent)
@@ -27,7 +27,7 @@ struct CandidateGatherer {
         for (place, source) in sources.enumerated() {
             let quota = plan.sources[place].quota
             let given = source.candidates(
-                seeds: seeds, segment: plan.sources[place].segment.flatMap(segment), limit: quota + known.count,
+                seeds: seeds, segments: plan.sources[place].segment.map(segments) ?? [], limit: quota + known.count,
                 excluding: excluding)
             let best = given.reduce(Float.leastNormalMagnitude) { max($0, $1.score) }
             var taken = 0

@@ -16,7 +16,7 @@ struct FeatureHistory {
 
     private let view: FeatureView
     private let columns: [Column]
-    /// Features whose values are wanted as they are: for matches and segments.
+    /// Features whose values are wanted as they are: for matches, segments and filters.
     private let kept: [Feature]
     private let reader: any QueryReader
     /// Microseconds that are added to a row's time before it counts; less the plan's lookahead.
@@ -56,6 +56,7 @@ struct FeatureHistory {
         kept = view.features.filter { feature in
             let reference = FeatureReference(view: view.name, feature: feature.name)
             return plan.sources.contains { $0.segment == reference }
+                || plan.filters.contains { $0.itemFeature == reference }
                 || plan.columns.contains { column in
                     if case .match(let user, let item) = column.input {
                         user == reference || item == reference
@@ -149,9 +150,16 @@ struct FeatureHistory {
 
     /// The value of a feature that matches or segments want; `nil` where it is not of this view.
     func value(_ reference: FeatureReference, key: UInt32, at time: Int64) -> FeatureValue? {
-        guard reference.view == view.name, let offset = kept.firstIndex(where: { $0.name == reference.feature }) else {
-            return nil
-        }
+        kept(reference).map { value(kept: $0, key: key, at: time) }
+    }
+
+    /// Where a feature is among those that are kept as they are; `nil` where it is not of this view.
+    func kept(_ reference: FeatureReference) -> Int? {
+        reference.view == view.name ? kept.firstIndex { $0.name == reference.feature } : nil
+    }
+
+    /// The value of a feature by its place among those that are kept.
+    func value(kept offset: Int, key: UInt32, at time: Int64) -> FeatureValue {
         let place = Int(key)
         return isKnown(place, at: time) ? keptValues[place * kept.count + offset] : kept[offset].defaultValue ?? .null
     }

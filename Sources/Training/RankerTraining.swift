@@ -55,7 +55,9 @@ package struct RankerTraining: Sendable {
             progress("recall as of the first moment")
             try await builder.learn(learned, CandidateGatherer(plan: plan, sources: recall(split.start)), progress)
             progress("recall as of the first test")
-            try await builder.hold(tested, CandidateGatherer(plan: plan, sources: recall(split.test)), progress)
+            try await builder.hold(
+                tested, CandidateGatherer(plan: plan, sources: recall(split.test)),
+                PopularItems(log, before: split.test), progress)
         } catch {
             await builder.close()
             throw error
@@ -87,28 +89,47 @@ package struct RankerTraining: Sendable {
     ) async throws -> TrainingResult {
         progress("testing with \(tested.count) moments")
         let booster = try Booster(model: trained.model)
-        let popular = PopularItems(log, before: split.test)
-        var scores: (popularity: [MomentScore], recall: [MomentScore], model: [MomentScore]) = ([], [], [])
+        var (plain, filtered) = (ThreeWays(), ThreeWays())
         for (moment, held) in zip(tested, builder.held) {
             try Task.checkCancellation()
-            var byPopularity = MomentScore(ranking: popular.ranking(moment), relevant: moment.relevant)
-            byPopularity.auc = MomentScore.auc(held.items.map(popular.count), held.labels)
-            scores.popularity.append(byPopularity)
-            scores.recall.append(held.score(held.order, moment))
             let blended = held.blended(try booster.predict(held.matrix), recallShare: plan.recallShare)
-            scores.model.append(held.score(blended, moment))
+            if let popularity = held.popularity {
+                plain.popularity.append(popularity.plain)
+                filtered.popularity.append(popularity.filtered)
+            }
+            plain.recall.append(held.score(held.order, moment))
+            plain.ranked.append(held.score(blended, moment))
+            guard !builder.filters.isEmpty else { continue }
+            filtered.recall.append(held.score(held.order, moment, builder.filters))
+            filtered.ranked.append(held.score(blended, moment, builder.filters))
         }
         return TrainingResult(
             model: trained.model, rounds: trained.rounds, columns: plan.columns,
             probes: builder.training.matrix(0..<min(16, builder.training.rows)),
-            popularity: RankingQuality(scores.popularity), recall: RankingQuality(scores.recall),
-            ranked: RankingQuality(scores.model),
+            popularity: RankingQuality(plain.popularity), recall: RankingQuality(plain.recall),
+            ranked: RankingQuality(plain.ranked), filtered: builder.filters.isEmpty ? nil : plan.filtered(filtered),
+            filtersLeftOut: plan.filtersLeftOut,
             counts: .init(
                 events: log.events.count, users: log.users.count, items: log.items.count, skippedEvents: log.skipped,
                 learned: builder.training.groups.count,
                 candidates: builder.training.rows, tested: tested.count, historyRows: builder.historyRows,
                 skippedHistoryRows: builder.skippedHistoryRows),
             learnedFrom: split.start, testedFrom: split.test, until: split.end, seed: plan.seed)
+    }
+}
+
+/// The scores of each moment of the test.
+private struct ThreeWays {
+    var popularity: [MomentScore] = []
+    var recall: [MomentScore] = []
+    var ranked: [MomentScore] = []
+}
+
+extension TrainingPlan {
+    fileprivate func filtered(_ scores: ThreeWays) -> TrainingResult.Filtered {
+        TrainingResult.Filtered(
+            filters: filters.map(\.name), popularity: RankingQuality(scores.popularity),
+            recall: RankingQuality(scores.recall), ranked: RankingQuality(scores.ranked))
     }
 }
 

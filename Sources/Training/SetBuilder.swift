@@ -9,6 +9,12 @@ struct HeldMoment: Sendable {
     let labels: [Float]
     /// The order of recall.
     let order: [Float]
+    /// Which items pass the pipeline's filters.
+    var passes: [Bool] = []
+    /// What each item is of, for limits of a kind.
+    var kinds: [[FeatureValue]] = []
+    /// How good popularity is at the moment, without filters and with them.
+    var popularity: (plain: MomentScore, filtered: MomentScore)?
 
     /// The model's scores with a share of the recall score, as the pipeline blends them.
     func blended(_ scores: [Float], recallShare share: Double) -> [Float] {
@@ -19,11 +25,13 @@ struct HeldMoment: Sendable {
         }
     }
 
-    /// How good the ranking by these scores is.
-    func score(_ scores: [Float], _ moment: Moment) -> MomentScore {
-        let ranking = items.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }.map { items[$0] }
-        var score = MomentScore(ranking: ranking, relevant: moment.relevant)
-        score.auc = MomentScore.auc(scores, labels)
+    /// How good the ranking by these scores is; with filters, what answers have of it.
+    func score(_ scores: [Float], _ moment: Moment, _ filters: PastFilters? = nil) -> MomentScore {
+        var ranking = items.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
+        if let filters { ranking = filters.answers(ranking.filter { passes[$0] }, kinds: kinds) }
+        var score = MomentScore(ranking: ranking.map { items[$0] }, relevant: moment.relevant)
+        let known = filters == nil ? Array(items.indices) : items.indices.filter { passes[$0] }
+        score.auc = MomentScore.auc(known.map { scores[$0] }, known.map { labels[$0] })
         return score
     }
 }
@@ -31,12 +39,13 @@ struct HeldMoment: Sendable {
 /// Turns moments, by time, into rows: one forward pass over the histories of all views.
 struct SetBuilder {
     private let plan: TrainingPlan
-    private var histories: [FeatureHistory] = []
+    private var histories: [FeatureHistory]
     private var users: KeyIndex
     private var items: KeyIndex
     private(set) var training: RankingSet
     private(set) var validation: RankingSet
     private(set) var held: [HeldMoment] = []
+    let filters: PastFilters
 
     /// The share of the moments to learn from, the last by time, that tells when to stop.
     private static let validationShare = 0.15
@@ -47,15 +56,18 @@ struct SetBuilder {
         items = log.items
         training = RankingSet(columns: plan.columns.count)
         validation = RankingSet(columns: plan.columns.count)
+        var histories: [FeatureHistory] = []
         do {
             for view in plan.views {
                 guard let history = plan.config.history.first(where: { $0.view == view.name }) else { continue }
                 histories.append(try await FeatureHistory(view, plan, history, source: sources(history.from)))
             }
         } catch {
-            await close()
+            for history in histories { await history.close() }
             throw error
         }
+        self.histories = histories
+        filters = PastFilters(plan, histories)
     }
 
     func close() async {
@@ -84,18 +96,43 @@ struct SetBuilder {
         }
     }
 
-    /// Adds moments to test with, one entry each, with all candidates.
+    /// Adds moments to test with, one entry each, with all candidates, and what popularity would have answered.
     mutating func hold(
-        _ moments: [Moment], _ gatherer: CandidateGatherer, _ progress: RankerTraining.Progress
+        _ moments: [Moment], _ gatherer: CandidateGatherer, _ popular: PopularItems, _ progress: RankerTraining.Progress
     ) async throws {
         for (index, moment) in moments.enumerated() {
             if index % 1_000 == 0 { progress("moments to test with: \(index) of \(moments.count)") }
             let candidates = try await gathered(moment, gatherer)
-            held.append(
-                HeldMoment(
-                    items: candidates.map(\.item), matrix: matrix(candidates, moment),
-                    labels: candidates.map { moment.relevant[$0.item] ?? 0 }, order: candidates.map(\.order)))
+            var entry = HeldMoment(
+                items: candidates.map(\.item), matrix: matrix(candidates, moment),
+                labels: candidates.map { moment.relevant[$0.item] ?? 0 }, order: candidates.map(\.order))
+            // As the pipeline does: what leaves by its row has taken a place among the candidates before.
+            entry.passes = candidates.map { passes($0.item, moment) }
+            entry.kinds = candidates.map { filters.kinds($0.item, at: moment.time, histories) }
+            entry.popularity = popularity(popular, moment, entry)
+            held.append(entry)
         }
+    }
+
+    private func passes(_ item: UInt32, _ moment: Moment) -> Bool {
+        filters.passes(item, items.keys[Int(item)], at: moment.time, histories)
+    }
+
+    private func popularity(
+        _ popular: PopularItems, _ moment: Moment, _ held: HeldMoment
+    ) -> (plain: MomentScore, filtered: MomentScore) {
+        let ranking = popular.ranking(moment)
+        var plain = MomentScore(ranking: ranking, relevant: moment.relevant)
+        let counts = held.items.map(popular.count)
+        plain.auc = MomentScore.auc(counts, held.labels)
+        guard !filters.isEmpty else { return (plain, plain) }
+        let passing = ranking.filter { passes($0, moment) }
+        let kinds = passing.map { filters.kinds($0, at: moment.time, histories) }
+        let answers = filters.answers(Array(passing.indices), kinds: kinds).map { passing[$0] }
+        var filtered = MomentScore(ranking: answers, relevant: moment.relevant)
+        let known = held.items.indices.filter { held.passes[$0] }
+        filtered.auc = MomentScore.auc(known.map { counts[$0] }, known.map { held.labels[$0] })
+        return (plain, filtered)
     }
 
     /// The candidates of a moment, after taking in what was known by then.
@@ -112,7 +149,7 @@ struct SetBuilder {
         }
         let histories = histories
         return gatherer.gather(moment, &items) { reference in
-            histories.lazy.compactMap { $0.value(reference, key: moment.user, at: moment.time) }.first?.segment
+            histories.lazy.compactMap { $0.value(reference, key: moment.user, at: moment.time) }.first?.segments ?? []
         }
     }
 

@@ -10,7 +10,7 @@ package struct TrainingPlan: Sendable {
         package let quota: Int
         /// What its scores count in the order of recall.
         package let weight: Double
-        /// The user's feature that names the segment; `nil` for the whole list.
+        /// The user's feature that names the segment, or several; `nil` for the whole list.
         package let segment: FeatureReference?
 
         package init(name: String, quota: Int, weight: Double = 1, segment: FeatureReference? = nil) {
@@ -28,7 +28,15 @@ package struct TrainingPlan: Sendable {
     /// The most candidates of a moment.
     package let candidates: Int
     package let columns: [RankerColumn]
-    /// The views of the columns and of the sources' segments.
+    /// How many items an answer has.
+    package let k: Int
+    /// The filters of the pipeline with which the test is made a second time: files, and those on features that have a history.
+    package let filters: [FilterConfig]
+    /// Filters of the pipeline that cannot be told of the past, for want of a history of their view.
+    package let filtersLeftOut: [String]
+    /// Items that no way may recommend: what the pipeline's files of items name.
+    package let blocked: Set<EntityKeyValue>
+    /// The views of the columns, the sources' segments and the filters.
     package let views: [FeatureView]
     /// The share of the recall score in the final one, `0...1`, with which the pipeline is tested.
     package let recallShare: Double
@@ -40,12 +48,13 @@ package struct TrainingPlan: Sendable {
     /// model is good at nothing else. Here so that a test can show that zero makes the difference.
     package var lookahead = Duration.zero
 
-    /// Puts a plan together.
+    /// Puts a plan together. Of `filters`, `not_in` is what the config's `recent` stands for; `blocked` is what files of items say.
     ///
     /// - Throws: `misconfigured` with what can't be.
     package init(
         config: TrainingConfig, user: Entity, item: Entity, sources: [Source], candidates: Int,
-        columns: [RankerColumn], recallShare: Double = 0, catalog: Catalog
+        columns: [RankerColumn], recallShare: Double = 0, k: Int = 20,
+        filters: [FilterConfig] = [], blocked: Set<EntityKeyValue> = [], catalog: Catalog
     ) throws(TrainingError) {
         self.config = config
         self.user = user
@@ -87,6 +96,25 @@ package struct TrainingPlan: Sendable {
                 of: segment, "the segment of recall source \(source.name)", catalog, config, [user.name])
             if !views.contains(where: { $0.name == view.name }) { views.append(view) }
         }
+        self.k = k
+        self.blocked = blocked
+        var told: [FilterConfig] = []
+        var leftOut: [String] = []
+        for filter in filters {
+            if case .file = filter.rule { told.append(filter) }
+            guard let reference = filter.itemFeature else { continue }
+            // A rule that nobody wrote down the past of is no reason not to train; it is said that the test does without.
+            guard let view = catalog.view(reference.view), view.entity.name == item.name,
+                config.history.contains(where: { $0.view == view.name })
+            else {
+                leftOut.append(filter.name)
+                continue
+            }
+            told.append(filter)
+            if !views.contains(where: { $0.name == view.name }) { views.append(view) }
+        }
+        self.filters = told
+        filtersLeftOut = leftOut
         self.views = views
         booster.seed = seed
     }
@@ -108,6 +136,16 @@ package struct TrainingPlan: Sendable {
     }
 }
 
+extension FilterConfig {
+    /// The feature of the item that it looks at; `nil` for what looks at none.
+    var itemFeature: FeatureReference? {
+        switch rule {
+        case .feature(let reference, _), .atMost(let reference, _): reference
+        case .notIn, .file: nil
+        }
+    }
+}
+
 extension Catalog {
     /// The type of a feature; `nil` where there is no such feature.
     package func type(of reference: FeatureReference) -> FeatureType? {
@@ -117,9 +155,9 @@ extension Catalog {
 
 /// Where candidates of past moments come from: one recall source, built of what was known at some time.
 package protocol CandidateSource: Sendable {
-    /// The best candidates, best first, for a user who met `seeds`, the newest first, and is of that segment; the whole list counts
-    /// where there is none. Those of `excluding` will not be taken.
+    /// The best candidates, best first, for a user who met `seeds`, the newest first, and is of those segments; the whole list counts
+    /// where there are none. Those of `excluding` will not be taken.
     func candidates(
-        seeds: [EntityKeyValue], segment: String?, limit: Int, excluding: Set<EntityKeyValue>
+        seeds: [EntityKeyValue], segments: [String], limit: Int, excluding: Set<EntityKeyValue>
     ) -> [(id: EntityKeyValue, score: Float)]
 }

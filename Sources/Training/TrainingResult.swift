@@ -26,6 +26,16 @@ package struct TrainingResult: Sendable {
         }
     }
 
+    /// The same test with the pipeline's filters, by what items were at each moment. What users meet does not know of the rules: an
+    /// item that may not be shown and that they met all the same is one that nobody can find.
+    package struct Filtered: Sendable, Hashable, Codable {
+        /// By name.
+        package let filters: [String]
+        package let popularity: RankingQuality
+        package let recall: RankingQuality
+        package let ranked: RankingQuality
+    }
+
     /// UBJSON.
     package let model: [UInt8]
     package let rounds: Int
@@ -37,6 +47,10 @@ package struct TrainingResult: Sendable {
     package let recall: RankingQuality
     /// The pipeline with the model.
     package let ranked: RankingQuality
+    /// With the pipeline's filters; `nil` where it has none that can be told of the past.
+    package let filtered: Filtered?
+    /// Filters that can't: their views have no history.
+    package let filtersLeftOut: [String]
     package let counts: Counts
     /// When the first moment may be that is learned from, and tested with; microseconds since 1970.
     package let learnedFrom: Int64

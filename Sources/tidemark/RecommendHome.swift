@@ -35,7 +35,7 @@ struct RecommendHome: Sendable {
             gates: gates, registry: registry, logger: logger)
         environment.expose = expose
         recommender = Recommender(environment)
-        recommender.apply(config.pipelines, blocked: try Self.blocked(config, configPath))
+        recommender.apply(config.pipelines, blocked: try Self.blocked(config.pipelines, configPath))
     }
 
     private static func rules(_ config: Config) -> Breaker.Configuration {
@@ -52,7 +52,7 @@ struct RecommendHome: Sendable {
     /// - Throws: `UsageError` for a file of blocked items that can't be read.
     func prepare(_ config: Config) async throws -> @Sendable () -> Void {
         let blocked = try await NIOThreadPool.singleton.runIfActive { [configPath] in
-            try Self.blocked(config, configPath)
+            try Self.blocked(config.pipelines, configPath)
         }
         return { [gates, recommender, library, configPath] in
             gates.configure(Self.rules(config))
@@ -69,9 +69,9 @@ struct RecommendHome: Sendable {
     }
 
     /// The items of each filter's file.
-    private static func blocked(_ config: Config, _ configPath: String) throws -> [String: Set<EntityKeyValue>] {
+    static func blocked(_ pipelines: [PipelineConfig], _ configPath: String) throws -> [String: Set<EntityKeyValue>] {
         var blocked: [String: Set<EntityKeyValue>] = [:]
-        for case .file(let path) in config.pipelines.flatMap(\.filters).map(\.rule) where blocked[path] == nil {
+        for case .file(let path) in pipelines.flatMap(\.filters).map(\.rule) where blocked[path] == nil {
             let text = try ConfigFiles.read(
                 ConfigFiles.resolve(path, from: configPath), what: "the file of blocked items",
                 limit: BlockList.maximumBytes)

@@ -49,7 +49,7 @@ import Testing
         #expect(service.features.prefix(2).map(\.feature) == ["views_7d", "carts_7d"])
         #expect(service.features.contains(FeatureReference(view: "item_stats", feature: "ctr_7d")))
         #expect(try #require(catalog.view("user_recent")).features.map(\.type) == [.list(.int64)])
-        #expect(try #require(catalog.service("rank_v1")).features.count == 13)
+        #expect(try #require(catalog.service("rank_v1")).features.count == 14)
     }
 
     @Test func theExampleOfTheInterfaceCompiles() throws {

@@ -112,7 +112,7 @@ struct PipelineConfigTests {
             every: 30s
             ttl: 7d
             sweep: 1d
-            features: {items: "[int64]", country: string}
+            features: {items: "[int64]", country: string, liking: "vector(3)"}
           item:
             entity: item
             source: {from: shop, query: SELECT 1, watermark: {column: u}}
@@ -130,6 +130,8 @@ struct PipelineConfigTests {
 
     @Test func whatIsNamedIsLookedUp() throws {
         try check(Self.right)
+        // A user may be of several segments.
+        try check(Self.right.replacing("segment: \"recent:country\"", with: "segment: \"recent:items\""))
     }
 
     static let unknown: [(String, String, String)] = [
@@ -137,7 +139,7 @@ struct PipelineConfigTests {
         ("seeds: \"recent:items\"", "seeds: \"recent:item\"", "did you mean \"items\"?"),
         ("seeds: \"recent:items\"", "seeds: \"recent:country\"", "keys of item: [int64]"),
         ("seeds: \"recent:items\"", "seeds: \"item:price\"", "a view of user"),
-        ("segment: \"recent:country\"", "segment: \"recent:items\"", "a single value"),
+        ("segment: \"recent:country\"", "segment: \"recent:liking\"", "a single value, or a list of them"),
         ("feature: \"item:available\"", "feature: \"item:price\"", "a test that no float64 passes"),
         ("feature: \"item:available\"", "feature: \"itm:available\"", "did you mean \"item\"?"),
         ("feature: \"item:price\"", "feature: \"recent:country\"", "a view of item"),

@@ -96,7 +96,7 @@ struct ArtifactTests {
         let ids = (0..<artifact.ids.count).map { artifact.ids[$0] }
         #expect(list.neighbours(of: ids, limit: 10).allSatisfy { $0.score.isFinite })
         #expect(list.top(limit: 10).count <= 10)
-        for segment in artifact.segments { #expect(list.top(segment: segment, limit: 1).count <= 1) }
+        for segment in artifact.segments { #expect(list.top(segments: [segment], limit: 1).count <= 1) }
     }
 
     @Test func countsBeyondTheFileAreRefusedBeforeAnythingIsMade() {

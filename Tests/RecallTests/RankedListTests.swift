@@ -66,11 +66,46 @@ struct RankedListTests {
             let anchor = Happening(user: 0, item: -1, time: newest(events), weight: 0)
             let expected = popularity(part + [anchor], window: window, halfLife: halfLife).filter { $0.item >= 0 }
             let wrong = differences(
-                list.top(segment: name, limit: 1_000), expected, size: size, key: shop.key)
+                list.top(segments: [name], limit: 1_000), expected, size: size, key: shop.key)
             #expect(wrong.isEmpty, "seed \(seed), segment \(name): \(wrong)")
         }
-        #expect(list.top(segment: "no such", limit: 10).isEmpty)
+        #expect(list.top(segments: ["no such"], limit: 10).isEmpty)
         #expect(list.newestEvent == newest(events) * 1_000)
+    }
+
+    /// The n-th segment weighs 1/n, one that is named again adds up, and each shares its weight among its items by their scores.
+    @Test(arguments: SeededGenerator.seeds(20))
+    func severalSegmentsAreMixedAsAReferenceSays(seed: UInt64) async throws {
+        var random = SeededGenerator(seed: seed)
+        let shop = try await Shop(textKeys: random.chance(0.5))
+        let events = happenings(&random, count: 50 + random.below(400))
+        try await shop.add(events)
+        let list = try await shop.make(
+            shop.list(.popularity) { list in
+                list.weight = "w"
+                list.segment = "s"
+            })
+        let known = Set(events.compactMap(\.segment)).sorted()
+        let named = (0..<10).map { _ in random.chance(0.2) ? "no such" : known[random.below(known.count)] } + known
+        var scores: [Int64: Double] = [:]
+        for (place, name) in named.enumerated() {
+            let part = popularity(events.filter { $0.segment == name }, window: nil, halfLife: nil)
+            let total = part.reduce(0) { $0 + $1.score }
+            for item in part { scores[item.item, default: 0] += item.score / total / Double(place + 1) }
+        }
+        let expected = scores.map { Expected(item: $0.key, score: $0.value) }
+        let wrong = differences(list.top(segments: named, limit: 1_000), expected, size: 1_000, key: shop.key)
+        #expect(wrong.isEmpty, "seed \(seed): \(wrong)")
+        // A single one that is known is the list of that segment, however often it comes.
+        #expect(
+            list.top(segments: [known[0], "no such", known[0]], limit: 9) == list.top(segments: [known[0]], limit: 9))
+        let first = try #require(list.top(segments: named, limit: 1).first)
+        #expect(first.score == 1)
+        let rest = list.top(segments: named, limit: 1_000, excluding: [first.id])
+        #expect(!rest.isEmpty && !rest.contains { $0.id == first.id })
+        #expect(list.top(segments: ["no such", "nor this"], limit: 9).isEmpty)
+        let behind = Array(repeating: "no such", count: RecallList.maximumSegments) + [known[0]]
+        #expect(list.top(segments: behind, limit: 9).isEmpty, "seed \(seed)")
     }
 
     @Test(arguments: SeededGenerator.seeds(20))
@@ -95,7 +130,7 @@ struct RankedListTests {
         for name in Set(events.compactMap(\.segment)) {
             let part = events.filter { $0.segment == name }
             let wrong = differences(
-                list.top(segment: name, limit: 100), trending(part, ofAll: events, window: window, short: short),
+                list.top(segments: [name], limit: 100), trending(part, ofAll: events, window: window, short: short),
                 size: 8, key: shop.key)
             #expect(wrong.isEmpty, "seed \(seed), segment \(name): \(wrong)")
         }

@@ -128,7 +128,7 @@ struct TestSource: CandidateSource {
         if let seeds = query.seeds {
             return list.neighbours(of: seeds, limit: query.limit, excluding: query.excluding)
         }
-        return list.top(segment: query.segment, limit: query.limit)
+        return list.top(segments: query.segments, limit: query.limit)
     }
 }
 
@@ -136,7 +136,7 @@ struct TestSource: CandidateSource {
 struct TestList: ItemList {
     var items = 40
 
-    func top(segment: String?, limit: Int) -> [ScoredItem] {
+    func top(segments: [String], limit: Int) -> [ScoredItem] {
         (1...items).prefix(limit).map { ScoredItem(id: .integer(Int64($0)), score: 100 - Float($0)) }
     }
 

@@ -69,7 +69,84 @@ struct LadderTests {
             stage.rows.mood = .failing
             let second = try await stage.ask(user: 1)
             #expect(second.rung == .lastGood)
-            #expect(second.ids == first.ids.filter { $0 != gone })
+            #expect(Array(second.ids.prefix(4)) == first.ids.filter { $0 != gone })
+            #expect(!second.ids.contains(gone))
+            try expectPolicy(second)
+        }
+    }
+
+    @Test func aShortAnswerLeavesALongerOneBehindIt() async throws {
+        try await Stage.with { stage in
+            let long = try await stage.ask { $0.k = 8 }
+            let short = try await stage.ask { $0.k = 2 }
+            #expect(long.items.count == 8 && short.items.count == 2)
+            let last = try await lastWithoutList(stage)
+            #expect(Set(last.ids) == Set(long.ids) && Array(last.ids.prefix(2)) == short.ids)
+        }
+    }
+
+    @Test func whatIsBehindTheNewestAnswerGetsTooOldByItsOwnAge() async throws {
+        try await Stage.with { stage in
+            _ = try await stage.ask { $0.k = 12 }
+            stage.clock.advance(by: .seconds(3_000))
+            let short = try await stage.ask { $0.k = 1 }
+            stage.clock.advance(by: .seconds(601))
+            // Of an answer to a smaller k as many items are kept as the pipeline's own k has.
+            let last = try await lastWithoutList(stage)
+            #expect(last.items.count == 5 && last.ids.first == short.ids.first)
+        }
+    }
+
+    /// What is remembered for user 1, and nothing of the fallback list.
+    private func lastWithoutList(_ stage: Stage) async throws -> RecommendAnswer {
+        let isKnown = await stage.refresh()
+        #expect(isKnown)
+        stage.hasList.value = false
+        stage.rows.mood = .failing
+        let last = try await stage.ask { $0.k = 12 }
+        #expect(last.rung == .lastGood)
+        return last
+    }
+
+    @Test func whatTheLastAnswerLacksComesFromTheFallbackList() async throws {
+        try await Stage.with { stage in
+            let first = try await stage.ask { $0.k = 1 }
+            let isKnown = await stage.refresh()
+            #expect(isKnown)
+            stage.rows.mood = .failing
+            let last = try await stage.ask { $0.k = 12 }
+            #expect(last.rung == .lastGood)
+            #expect(last.items.count == 12 && last.ids.first == first.ids.first)
+            // The list's scores are shares of its best; the model's are prices.
+            #expect(last.items.dropFirst(5).allSatisfy { $0.source == "popular" && $0.score <= 1 })
+            try expectPolicy(last)
+            let excluding = try await stage.ask { request in
+                request.k = 12
+                request.exclude = [.integer(last.ids[0]), .integer(last.ids[11])]
+            }
+            #expect(excluding.rung == .lastGood && excluding.items.count == 12)
+            #expect(!excluding.ids.contains(last.ids[0]) && !excluding.ids.contains(last.ids[11]))
+            // Without a list there is no more than what the user got.
+            stage.hasList.value = false
+            let alone = try await stage.ask { $0.k = 12 }
+            #expect(alone.rung == .lastGood && alone.ids == Array(last.ids.prefix(5)))
+        }
+    }
+
+    @Test func theLastGoodAnswerLosesWhatIsBlockedByNow() async throws {
+        try await Stage.with { stage in
+            let first = try await stage.ask { $0.k = 8 }
+            let isKnown = await stage.refresh()
+            #expect(isKnown)
+            let gone = first.ids[0]
+            stage.recommender.apply(
+                try Config.parse(file: "t.yaml", text: Array(Stage.config.utf8)).pipelines,
+                blocked: ["blocklist.txt": [.integer(3), .integer(105), .integer(gone)]])
+            stage.rows.mood = .failing
+            let last = try await stage.ask { $0.k = 8 }
+            #expect(last.rung == .lastGood && last.items.count == 8)
+            #expect(Array(last.ids.prefix(7)) == first.ids.filter { $0 != gone })
+            #expect(!last.ids.contains(gone))
         }
     }
 

@@ -27,7 +27,7 @@ private struct PipelineCheck {
         }
         for source in pipeline.sources {
             list(source.seeds, "recall.\(source.name).seeds", into: &diagnostics)
-            scalar(source.segment, of: pipeline.user, "recall.\(source.name).segment", into: &diagnostics)
+            segment(source.segment, "recall.\(source.name).segment", into: &diagnostics)
         }
         for filter in pipeline.filters {
             let path = "filters.\(filter.name)"
@@ -92,6 +92,13 @@ private struct PipelineCheck {
         }
         guard !wanted.contains(type) else { return }
         report(path, found: "a \(type.spelling)", "keys of \(pipeline.item): \(wanted[0].spelling)", &diagnostics)
+    }
+
+    private func segment(_ reference: FeatureReference?, _ path: String, into diagnostics: inout Diagnostics) {
+        guard let reference, let type = feature(reference, of: pipeline.user, path, into: &diagnostics) else { return }
+        if case .vector = type {
+            report(path, found: "a \(type.spelling)", "a single value, or a list of them", &diagnostics)
+        }
     }
 
     @discardableResult

@@ -45,7 +45,8 @@ extension ConfigShape {
                 "The user's feature that holds the items to start from, the latest first: view:feature."),
             Field(
                 "segment", .text(reference),
-                "The user's feature that says which segment of the list counts: view:feature."),
+                "The user's feature that says which segment of the list counts, or a list of them of which the n-th weighs 1/n: "
+                    + "view:feature."),
             Field("quota", .integer(1...5_000), "The most candidates it gives.", default: "100"),
             Field(
                 "timeout", .duration(.milliseconds(1)...(.minutes(1))),

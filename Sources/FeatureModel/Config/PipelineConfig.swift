@@ -56,7 +56,7 @@ package struct RecallSourceConfig: Hashable, Sendable {
     package let list: String
     /// The user's feature that holds the items to start from, the latest first; `nil` for lists without seeds.
     package let seeds: FeatureReference?
-    /// The user's feature that names the segment of the list; `nil` for the list of all.
+    /// The user's feature that names the segment of the list, or several; `nil` for the list of all.
     package let segment: FeatureReference?
     /// The most candidates it gives.
     package let quota: Int

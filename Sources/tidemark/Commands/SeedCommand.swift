@@ -104,10 +104,14 @@ struct ImportCommand: AsyncParsableCommand {
                     folder: folder, out: out, overwrite: overwrite, progress: { progress.update($0) })
                 progress.finish()
                 for problem in report.problems { Console.note("left out: \(problem)") }
+                for file in report.files where file.badRows > 0 {
+                    Console.note("\(file.name): \(file.rows) rows taken, \(file.badRows) left out")
+                }
                 try output.show(
                     ShopReport(
                         out, events: report.events, items: report.items, users: report.users,
-                        properties: report.itemProperties, now: report.now, problems: report.problems),
+                        properties: report.itemProperties, now: report.now, problems: report.problems,
+                        files: report.files.map { .init(name: $0.name, rows: $0.rows, leftOut: $0.badRows) }),
                     words:
                         "\(out): \(Words.count(Int64(report.events))) events of \(Words.count(Int64(report.users))) users, "
                         + "\(Words.count(Int64(report.items))) items, \(Words.count(Int64(report.itemProperties))) item "
@@ -129,13 +133,21 @@ private struct ShopReport: Encodable {
     let now: String
     /// Rows that were left out, at most some.
     let problems: [String]?
+    /// Of each file all rows, taken or left out.
+    let files: [File]?
+
+    struct File: Encodable {
+        let name: String
+        let rows: Int
+        let leftOut: Int
+    }
 
     init(
         _ out: String, events: Int, items: Int, users: Int? = nil, properties: Int? = nil, now: Int64,
-        problems: [String]? = nil
+        problems: [String]? = nil, files: [File]? = nil
     ) {
         (self.out, self.events, self.items, self.users) = (out, events, items, users)
-        (itemProperties, self.now, self.problems) = (properties, Words.time(now * 1_000), problems)
+        (itemProperties, self.now, self.problems, self.files) = (properties, Words.time(now * 1_000), problems, files)
     }
 }
 

@@ -73,17 +73,17 @@ import TidemarkTesting
 
     /// Gives the item that the segment names: of the user's last event, or of the one that comes.
     private final class Named: CandidateSource {
-        let asked = Mutex<Set<String?>>([])
+        let asked = Mutex<Set<[String]>>([])
 
         func candidates(
-            seeds: [EntityKeyValue], segment: String?, limit: Int, excluding: Set<EntityKeyValue>
+            seeds: [EntityKeyValue], segments: [String], limit: Int, excluding: Set<EntityKeyValue>
         ) -> [(id: EntityKeyValue, score: Float)] {
-            asked.withLock { _ = $0.insert(segment) }
-            return segment.flatMap { Int64($0) }.map { [(.integer($0), 1)] } ?? []
+            asked.withLock { _ = $0.insert(segments) }
+            return segments.first.flatMap { Int64($0) }.map { [(.integer($0), 1)] } ?? []
         }
     }
 
-    private func recall(_ fixture: TrainingFixture, lookahead: Duration) async throws -> (Double, Set<String?>) {
+    private func recall(_ fixture: TrainingFixture, lookahead: Duration) async throws -> (Double, Set<[String]>) {
         let sources: [TrainingPlan.Source] = [
             .init(name: "popular", quota: 5),
             .init(name: "named", quota: 1, segment: FeatureReference(view: "user_last", feature: "last_item")),

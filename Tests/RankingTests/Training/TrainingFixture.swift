@@ -72,12 +72,14 @@ struct TrainingFixture: Sendable {
         _ columns: [RankerColumn],
         sources: [TrainingPlan.Source] = [
             .init(name: "similar", quota: 100), .init(name: "popular", quota: 100, weight: 0.2),
-        ]
+        ],
+        k: Int = 20, filters: [FilterConfig] = [], blocked: Set<EntityKeyValue> = []
     ) throws -> TrainingPlan {
         try TrainingPlan(
             config: config, user: Entity(name: "user", keys: [.init(name: "user_id", type: .int64)]),
             item: Entity(name: "item", keys: [.init(name: "item_id", type: .int64)]),
-            sources: sources, candidates: 200, columns: columns, catalog: catalog)
+            sources: sources, candidates: 200, columns: columns, k: k, filters: filters,
+            blocked: blocked, catalog: catalog)
     }
 
     func training(_ plan: TrainingPlan) -> RankerTraining {
@@ -144,7 +146,7 @@ struct Neighbours: CandidateSource {
     }
 
     func candidates(
-        seeds: [EntityKeyValue], segment: String?, limit: Int, excluding: Set<EntityKeyValue>
+        seeds: [EntityKeyValue], segments: [String], limit: Int, excluding: Set<EntityKeyValue>
     ) -> [(id: EntityKeyValue, score: Float)] {
         var scores: [Int64: Float] = [:]
         for (place, seed) in seeds.enumerated() {
@@ -169,7 +171,7 @@ struct Popular: CandidateSource {
     }
 
     func candidates(
-        seeds: [EntityKeyValue], segment: String?, limit: Int, excluding: Set<EntityKeyValue>
+        seeds: [EntityKeyValue], segments: [String], limit: Int, excluding: Set<EntityKeyValue>
     ) -> [(id: EntityKeyValue, score: Float)] {
         Array(items.prefix(limit))
     }

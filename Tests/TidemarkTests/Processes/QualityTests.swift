@@ -87,10 +87,12 @@ struct QualityTests {
             let similar =
                 #"      similar: {list: similar, seeds: "user_recent:items", quota: 200, timeout: 15ms}"# + "\n"
             let taste =
-                #"      taste: {list: popular, segment: "user_taste:last_category", quota: 100, weight: 0.5}"# + "\n"
-            let columns = ["      - {recall: similar}\n", "      - {recall: taste}\n"]
+                #"      taste: {list: popular, segment: "user_taste:categories", quota: 200}"# + "\n"
+            let aisle =
+                #"      aisle: {list: aisles, segment: "user_taste:parents", quota: 200, weight: 0.5}"# + "\n"
+            let columns = ["      - {recall: similar}\n", "      - {recall: taste}\n", "      - {recall: aisle}\n"]
             let blind = try await measure(
-                Self.replacing([similar, taste] + columns, by: "", in: config), workdir)
+                Self.replacing([similar, taste, aisle] + columns, by: "", in: config), workdir)
             #expect(blind.ndcgRatio < Self.bound)
             #expect(blind.recallRatio < Self.bound)
 
