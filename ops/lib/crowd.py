@@ -59,7 +59,7 @@ class Member:
             case "idle keep-alive": return lookup([1])
             case "slow head": return b"POST /v1/lookup HTTP/1.1\r\nhost: tidemark\r\nx: "
             case "slow body": return b"POST /v1/lookup HTTP/1.1\r\nhost: tidemark\r\ncontent-length: 1000\r\n\r\n{"
-            case "slow reader": return lookup(range(1, 101)) * 40
+            case "slow reader": return lookup(range(1, 101)) * 400
 
     def lived(self):
         """Seconds until the other side closed it; None if it didn't."""

@@ -460,19 +460,9 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    /// Whether a request is under way.
-    var isBusy: Bool {
-        switch phase {
-        case .idle: !waiting.isEmpty
-        case .ending: false
-        case .collecting, .working, .routing: true
-        }
-    }
-
     /// Since when nothing was under way and nothing came; `nil` while something is.
     var idleSince: NIODeadline? {
-        guard case .idle = phase, waiting.isEmpty, start.firstByteAt == nil else { return nil }
-        return since
+        if case .idle = phase, waiting.isEmpty, start.firstByteAt == nil { since } else { nil }
     }
 
     /// Looks whether the client keeps the connection waiting; called by the loop's room a few times a second.

@@ -159,7 +159,8 @@ final class LoopRoom {
             if longest.count > Self.endedAtOnce { longest.removeLast() }
         }
         guard !longest.isEmpty else { return }
-        serving.gotRoom(longest.count)
+        serving.hasRoom()
+        serving.metrics.connectionsEvicted.add(longest.count)
         for (handler, _) in longest { handler.end() }
     }
 

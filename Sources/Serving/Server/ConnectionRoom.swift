@@ -1,5 +1,4 @@
 import HummingbirdCore
-import Telemetry
 
 /// How many connections a listener may have: what the config says, or what descriptors allow, if that is less.
 package enum ConnectionRoom {
@@ -25,7 +24,10 @@ struct ConnectionLimit: AvailableConnectionsDelegate {
         self.serving = serving
     }
 
-    mutating func connectionOpened() { open += 1 }
+    mutating func connectionOpened() {
+        open += 1
+        if open < limit { serving.hasRoom() }
+    }
 
     mutating func connectionClosed() { open -= 1 }
 

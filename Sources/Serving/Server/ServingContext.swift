@@ -117,10 +117,9 @@ package final class ServingContext: Sendable {
     /// Whether connections wait for room.
     var wantsRoom: Bool { fullness.load(ordering: .relaxed) }
 
-    /// So many connections are ended for others.
-    func gotRoom(_ connections: Int) {
-        fullness.store(false, ordering: .relaxed)
-        metrics.connectionsEvicted.add(connections)
+    /// A connection was taken, or others were ended for those that wait.
+    func hasRoom() {
+        if fullness.load(ordering: .relaxed) { fullness.store(false, ordering: .relaxed) }
     }
 
     /// Lets no new connection begin, and gives those that did the time to be accepted.
