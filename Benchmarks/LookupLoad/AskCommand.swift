@@ -33,6 +33,9 @@ struct AskCommand: ParsableCommand {
     @Option(help: "Milliseconds that the daemon is given for each request.")
     var deadline = 50
 
+    @Option(help: "How often a request that was refused with 503 is sent again, at once.")
+    var retries = 0
+
     @Option(help: "Entities a request, of 1 to --last, by chance.")
     var entities = 1
 
@@ -59,7 +62,8 @@ struct AskCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...65_535).contains(port), (0...1_000_000).contains(rate), (1...20_000).contains(connections),
-            (1...60_000).contains(deadline), (1...10_000).contains(entities), (1...10_000_000).contains(last),
+            (1...60_000).contains(deadline), (0...10).contains(retries), (1...10_000).contains(entities),
+            (1...10_000_000).contains(last),
             (1...10).contains(views), (1...100).contains(features), (seconds ?? 1) > 0, (seconds ?? 1) < 86_400
         else { throw ValidationError("a number is out of its range") }
     }
@@ -75,7 +79,7 @@ struct AskCommand: ParsableCommand {
     func run() throws {
         let plan = LoadPlan(
             port: port, interval: rate > 0 ? TimeAmount.nanoseconds(Int64(1e9 / rate)) : nil, connections: connections,
-            deadline: .milliseconds(Int64(deadline)),
+            deadline: .milliseconds(Int64(deadline)), retries: retries,
             requests: try requestSet())
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()

@@ -12,6 +12,8 @@ final class LoadConnection: ChannelInboundHandler {
         let phase: Int
         /// Which of the exchange's requests is under way.
         var step = 0
+        /// How often it was sent again.
+        var retries = 0
     }
 
     private struct Head {
@@ -77,6 +79,14 @@ final class LoadConnection: ChannelInboundHandler {
             request.step += 1
             self.request = request
             return write(request.index, request.step)
+        }
+        if head.status == 503, !head.closes, request.retries < generator.plan.retries {
+            unread.moveReaderIndex(forwardBy: head.bodyBytes)
+            if unread.readableBytes == 0 { unread = ByteBuffer() }
+            request.retries += 1
+            request.step = 0
+            self.request = request
+            return write(request.index, 0)
         }
         judge(request, head)
         unread.moveReaderIndex(forwardBy: head.bodyBytes)

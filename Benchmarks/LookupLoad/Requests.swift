@@ -7,6 +7,8 @@ struct LoadPlan: Sendable {
     let interval: TimeAmount?
     let connections: Int
     let deadline: TimeAmount
+    /// How often a request that is refused is sent again.
+    let retries: Int
     let requests: any RequestSet
 
     /// How long a request that is due waits for a free connection: it would be late behind a long wait, whatever the daemon does.

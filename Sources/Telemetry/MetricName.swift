@@ -37,6 +37,8 @@ package enum MetricName {
     package static let httpConnections = "tidemark_http_connections"
     package static let lookupPlansCompiled = "tidemark_lookup_plans_compiled_total"
     package static let servingReady = "tidemark_serving_ready"
+    package static let acceptFailures = "tidemark_accept_failures_total"
+    package static let connectionsEvicted = "tidemark_http_connections_evicted_total"
     package static let accessRefusals = "tidemark_access_refusals_total"
     package static let certificateExpiryTimestampSeconds = "tidemark_certificate_expiry_timestamp_seconds"
     package static let adminRequests = "tidemark_admin_requests_total"

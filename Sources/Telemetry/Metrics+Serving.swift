@@ -12,6 +12,11 @@ extension CounterMetric {
     package static let accessRefusals = CounterMetric(
         MetricName.accessRefusals, help: "Requests and calls that were refused for their token, by why.",
         labels: ["transport", "reason"])
+    package static let acceptFailures = CounterMetric(
+        MetricName.acceptFailures,
+        help: "Times that a connection could not be taken, for lack of descriptors or memory.")
+    package static let connectionsEvicted = CounterMetric(
+        MetricName.connectionsEvicted, help: "Idle HTTP connections that were closed to make room for others.")
     package static let lookupPlansCompiled = CounterMetric(
         MetricName.lookupPlansCompiled, help: "Feature lists that were compiled because no event loop's cache had them."
     )

@@ -102,7 +102,8 @@ extension MetricFamily {
         let counters: [CounterMetric] = [
             .syncRows, .syncRuns, .contractViolations, .contractBreaches, .sweepRows, .leaseLost, .historyBreaks,
             .retries, .storeErrors, .sourceErrors, .logLinesDropped, .seriesRefused, .lookupValues, .httpRequests,
-            .grpcRequests, .lookupPlansCompiled, .accessRefusals, .adminRequests,
+            .grpcRequests, .lookupPlansCompiled, .accessRefusals, .acceptFailures,
+            .connectionsEvicted, .adminRequests,
         ]
         let gauges: [GaugeMetric] = [
             .syncLagSeconds, .syncLagRows, .syncIntervalSeconds, .newestEventTimestampSeconds,

@@ -33,11 +33,26 @@ package struct ProcessMetrics: Sendable {
                 start.set(Double(boot) + Double(stat.startTicks) / ticks)
             }
         }
-        if let count = Self.entries(of: "/proc/self/fd") { open.set(Double(count)) }
+        if let count = Self.openDescriptors { open.set(Double(count)) }
+        if let limits = Self.descriptorLimits { limit.set(Double(limits.rlim_cur)) }
+    }
+
+    /// How many descriptors are in use; `nil` where that can't be read.
+    package static var openDescriptors: Int? { entries(of: "/proc/self/fd") }
+
+    private static var descriptorLimits: rlimit? {
         var limits = rlimit()
-        if unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0 {
-            limit.set(Double(limits.rlim_cur))
-        }
+        return unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0 ? limits : nil
+    }
+
+    /// Lets this process have as many descriptors as it may give itself, and returns how many that are. What a shell or a container
+    /// gives at first is often 1,024, for programs that use select(2), which nothing here does.
+    package static func raiseDescriptorLimit() -> Int {
+        guard var limits = descriptorLimits else { return 1_024 }
+        let first = limits.rlim_cur
+        limits.rlim_cur = limits.rlim_max
+        let isRaised = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0
+        return Int(clamping: isRaised ? limits.rlim_cur : first)
     }
 
     /// The fields of `/proc/self/stat` that are used here, as proc(5) numbers them.

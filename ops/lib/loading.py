@@ -72,11 +72,16 @@ class Report:
     """Lines of (what, value, bound, whether it holds, detail), and tables."""
 
     def __init__(self):
-        self.lines, self.tables = [], {}
+        self.lines, self.tables, self.skipped = [], {}, []
 
     def bound(self, what, value, sign, bound, detail=""):
         holds = {"<=": value <= bound, ">=": value >= bound, "<": value < bound, "=": value == bound}[sign]
         self.lines.append({"what": what, "value": value, "bound": f"{sign} {bound:g}", "ok": holds, "detail": detail})
+
+    def skip(self, what, why):
+        """Something wasn't tried here: said aloud, and in the results."""
+        say(f"  SKIPPED {what}: {why}")
+        self.skipped.append({"what": what, "why": why})
 
     def row(self, table, **columns):
         self.tables.setdefault(table, []).append(columns)
@@ -84,13 +89,15 @@ class Report:
 
     def print(self, as_json):
         if as_json:
-            print(json.dumps({"lines": self.lines, "tables": self.tables}, indent=2))
+            print(json.dumps({"lines": self.lines, "tables": self.tables, "skipped": self.skipped}, indent=2))
         else:
             for name, rows in self.tables.items():
                 print_table(name, rows)
             print(f"\n{'':64} {'value':>10}  {'bound':10}")
             for line in self.lines:
                 print(f"{line['what']:64} {shown(line['value']):>10}  {line['bound']:10} {'PASS' if line['ok'] else 'BROKEN'}  {line['detail']}")
+            for skipped in self.skipped:
+                print(f"SKIPPED {skipped['what']}: {skipped['why']}")
         return all(line["ok"] for line in self.lines)
 
 

@@ -51,6 +51,7 @@ package final class AdminListener: Service {
     package let routes: [String]
     private let responder: RouterResponder<AdminContext>
     private let security: ListenerSecurity?
+    private let acceptFailures: Counter
     private let logger: Logger
     private let onListening: @Sendable (NetworkAddress) -> Void
 
@@ -67,6 +68,7 @@ package final class AdminListener: Service {
         self.security = security
         self.logger = logger
         self.onListening = onListening
+        acceptFailures = registry.counter(.acceptFailures)
         self.audit = AuditLog(path: audit)
         let router = Router(context: AdminContext.self)
         router.add(middleware: AdminEnvelope(registry: registry, logger: logger))
@@ -102,7 +104,8 @@ package final class AdminListener: Service {
             configuration: ApplicationConfiguration(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: 1_024,
                 availableConnectionsDelegate: MaximumAvailableConnections(AdminLimits.connections)),
-            onServerRunning: { [onListening, address] channel in
+            onServerRunning: { [onListening, address, acceptFailures] channel in
+                AcceptGuard.install(on: channel) { acceptFailures.add() }
                 onListening(NetworkAddress(host: address.host, port: channel.localAddress?.port ?? address.port))
             }, logger: logger)
         do {

@@ -108,7 +108,8 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func begin(_ head: HTTPRequestHead, at arrival: NIODeadline?, _ context: ChannelHandlerContext) {
         let now = NIODeadline.now()
-        let arrivedAt = start.firstByteAt ?? arrival ?? now
+        let arrivedAt = room.arrival(
+            of: start.firstByteAt ?? arrival ?? now, at: now, quietSince: since, on: context.channel)
         start.firstByteAt = nil
         start.bytes = 0
         let fields = HeadFields(head.headers, isOld: head.version != .http1_1)
@@ -470,13 +471,9 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.close(promise: nil)
     }
 
-    /// Whether a request is under way.
-    var isBusy: Bool {
-        switch phase {
-        case .idle: !waiting.isEmpty
-        case .ending: false
-        case .collecting, .working, .routing: true
-        }
+    /// Since when nothing was under way and nothing came; `nil` while something is.
+    var idleSince: NIODeadline? {
+        if case .idle = phase, waiting.isEmpty, start.firstByteAt == nil { since } else { nil }
     }
 
     /// Looks whether the client keeps the connection waiting; called by the loop's room a few times a second.

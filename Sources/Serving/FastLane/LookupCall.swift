@@ -65,7 +65,7 @@ final class LookupCall: RedisLaneReceiver, LaneCall {
         let now = NIODeadline.now()
         room.active += 1
         let patience = min(room.settings.patience, LoopSettings.patience(of: deadline - arrivedAt))
-        let until = room.beginning(of: now, waitedSince) + patience
+        let until = min(room.beginning(of: now, waitedSince) + patience, deadline)
         guard now < until else { return refuse(waited: true) }
         if let permit = room.permit(at: now) { return start(permit) }
         ticket = room.wait(self, bytes: body.readableBytes, until: until)

@@ -7,10 +7,12 @@ import Telemetry
 /// What the connections of one event loop share: the connection to the store, compiled plans, buffers, the date. Made and
 /// used on its loop.
 final class LoopRoom {
-    /// How often the loop feels its own pulse.
-    private static let beat = TimeAmount.milliseconds(10)
     /// How often connections are looked at and the date is made.
     private static let tick = TimeAmount.milliseconds(200)
+    /// A connection that was idle for less isn't ended for others.
+    private static let leastIdle = TimeAmount.seconds(1)
+    /// How many are ended for others, a tick.
+    private static let endedAtOnce = 32
     /// A buffer that grew beyond this isn't kept.
     private static let keptBufferBytes = 1 << 20
     private static let keptRows = 16
@@ -36,9 +38,8 @@ final class LoopRoom {
     private var spareRows: [PackedRows] = []
     private var connections: [ObjectIdentifier: FastLaneHandler] = [:]
     private var ticker: RepeatedTask?
-    private var pulse: RepeatedTask?
-    private var lastBeat = NIODeadline.now()
-    private var behindUntil = NIODeadline.now()
+    private var beats: RepeatedTask?
+    private var pulse = LoopPulse(at: .now())
     /// When the store last answered a lookup in time.
     var storeAnsweredAt = NIODeadline.uptimeNanoseconds(0)
     /// When the first lookup of the loop's turn was read.
@@ -79,18 +80,23 @@ final class LoopRoom {
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         ticker = eventLoop.scheduleRepeatedTask(initialDelay: Self.tick, delay: Self.tick) { _ in bound.value.passed() }
-        pulse = eventLoop.scheduleRepeatedTask(initialDelay: Self.beat, delay: Self.beat) { _ in bound.value.feelPulse()
+        beats = eventLoop.scheduleRepeatedTask(initialDelay: LoopPulse.beat, delay: LoopPulse.beat) { _ in
+            bound.value.feelPulse()
         }
     }
 
     /// Whether the loop has been behind itself while a request of now was under way: an answer of the store may have lain
     /// there unread then.
-    func isBehind(at now: NIODeadline) -> Bool { now < behindUntil || now - lastBeat > Self.beat + settings.shortTurn }
+    func isBehind(at now: NIODeadline) -> Bool { pulse.isBehind(at: now, slack: settings.shortTurn) }
 
-    private func feelPulse() {
-        let now = NIODeadline.now()
-        if now - lastBeat > Self.beat + settings.shortTurn { behindUntil = now + settings.timeout }
-        lastBeat = now
+    private func feelPulse() { pulse.feel(at: .now(), slack: settings.shortTurn, timeout: settings.timeout) }
+
+    /// When a request came, for all that is known, whose head is read now and whose first byte was at `first`.
+    func arrival(
+        of first: NIODeadline, at now: NIODeadline, quietSince: NIODeadline, on channel: any Channel
+    ) -> NIODeadline {
+        if turnBegan == nil { pulse.turn(at: now, timeout: settings.timeout) }
+        return pulse.arrival(of: first, quietSince: quietSince) { LastReceipt.age(channel).map { now - $0 } }
     }
 
     private func passed() {
@@ -98,6 +104,7 @@ final class LoopRoom {
         let now = HTTPDate.now
         if now.seconds != date.seconds { date = now }
         let instant = NIODeadline.now()
+        if serving.wantsRoom { makeRoom(at: instant) }
         let isOver = serving.isOverdue
         for handler in connections.values {
             if isOver { handler.end() } else { handler.check(at: instant) }
@@ -117,8 +124,8 @@ final class LoopRoom {
     func close() {
         ticker?.cancel()
         ticker = nil
-        pulse?.cancel()
-        pulse = nil
+        beats?.cancel()
+        beats = nil
         for handler in connections.values { handler.end() }
         held.removeAll()
         lane?.close()
@@ -145,6 +152,21 @@ final class LoopRoom {
     func remove(_ handler: FastLaneHandler) {
         guard connections.removeValue(forKey: ObjectIdentifier(handler)) != nil else { return }
         serving.metrics.connections.add(-1)
+    }
+
+    /// Ends those connections that have been idle for longest, so that others can come.
+    private func makeRoom(at now: NIODeadline) {
+        var longest: [(handler: FastLaneHandler, since: NIODeadline)] = []
+        for handler in connections.values {
+            guard let since = handler.idleSince, now - since >= Self.leastIdle else { continue }
+            if longest.count == Self.endedAtOnce, since >= longest[longest.count - 1].since { continue }
+            longest.insert((handler, since), at: longest.firstIndex { since < $0.since } ?? longest.count)
+            if longest.count > Self.endedAtOnce { longest.removeLast() }
+        }
+        guard !longest.isEmpty else { return }
+        serving.hasRoom()
+        serving.metrics.connectionsEvicted.add(longest.count)
+        for (handler, _) in longest { handler.end() }
     }
 
     // MARK: Buffers

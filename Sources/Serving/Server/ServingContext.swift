@@ -36,6 +36,7 @@ package final class ServingContext: Sendable {
     private let liveGeneration = Atomic<UInt64>(0)
     private let draining = Atomic(false)
     private let overdue = Atomic(false)
+    private let fullness = Atomic(false)
     private let listeners = Mutex<[ObjectIdentifier: any Channel]>([:])
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
     private let turn = Atomic<Int>(0)
@@ -107,7 +108,22 @@ package final class ServingContext: Sendable {
     package func listens(on channel: any Channel) {
         let id = ObjectIdentifier(channel)
         listeners.withLock { $0[id] = channel }
+        AcceptGuard.install(on: channel) {
+            self.metrics.acceptFailures.add()
+            self.wantRoom()
+        }
         channel.closeFuture.whenComplete { _ in self.listeners.withLock { $0[id] = nil } }
+    }
+
+    /// There is no room for the next connection: with their next tick loops end some that are idle.
+    func wantRoom() { fullness.store(true, ordering: .relaxed) }
+
+    /// Whether connections wait for room.
+    var wantsRoom: Bool { fullness.load(ordering: .relaxed) }
+
+    /// A connection was taken, or others were ended for those that wait.
+    func hasRoom() {
+        if fullness.load(ordering: .relaxed) { fullness.store(false, ordering: .relaxed) }
     }
 
     /// Lets no new connection begin, and gives those that did the time to be accepted.

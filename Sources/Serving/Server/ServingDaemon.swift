@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 package import Recommend
 import ServiceLifecycle
+import Telemetry
 
 /// The HTTP listener. On graceful shutdown it stops to listen, lets running requests end, and ends those that take too long.
 ///
@@ -49,9 +50,23 @@ package struct ServingDaemon: Service {
         try outcome.get()
     }
 
+    private func connectionLimit(_ settings: ServerSettings) -> Int {
+        let (limit, open) = (ProcessMetrics.raiseDescriptorLimit(), ProcessMetrics.openDescriptors ?? 0)
+        let connections = ConnectionRoom.connections(settings.connections, limit: limit, open: open)
+        if connections < settings.connections {
+            serving.logger.warning(
+                "there are fewer descriptors than serve.limits.connections needs: fewer connections are taken",
+                metadata: [
+                    "connections": "\(connections)", "wanted": "\(settings.connections)", "descriptors": "\(limit)",
+                ])
+        }
+        return connections
+    }
+
     private func serve(_ group: MultiThreadedEventLoopGroup) async throws {
         let settings = serving.settings
         let serving = serving
+        let connections = connectionLimit(settings)
         let host = settings.address.host
         let onListening = onListening
         let table = RouteTable(
@@ -65,7 +80,7 @@ package struct ServingDaemon: Service {
             server: HTTPServerBuilder { FastLaneChannel(serving: serving, responder: $0) },
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: settings.address.port), serverName: nil, backlog: 4_096,
-                availableConnectionsDelegate: MaximumAvailableConnections(settings.connections)),
+                availableConnectionsDelegate: ConnectionLimit(connections, serving)),
             onServerRunning: { channel in
                 serving.listens(on: channel)
                 onListening(NetworkAddress(host: host, port: channel.localAddress?.port ?? settings.address.port))

@@ -101,6 +101,10 @@ package final class ServingMetrics: Sendable {
     let connections: Gauge
     let ready: Gauge
     let plansCompiled: Counter
+    /// Connections that could not be taken.
+    let acceptFailures: Counter
+    /// Idle connections that were ended for others.
+    let connectionsEvicted: Counter
     private let requests: [[Counter]]
     private let durations: [[Histogram]]
     private let refusals: [Counter]
@@ -112,6 +116,8 @@ package final class ServingMetrics: Sendable {
         connections = registry.gauge(.httpConnections)
         ready = registry.gauge(.servingReady)
         plansCompiled = registry.counter(.lookupPlansCompiled)
+        acceptFailures = registry.counter(.acceptFailures)
+        connectionsEvicted = registry.counter(.connectionsEvicted)
         requests = RouteLabel.allCases.map { route in
             (1...5).map { registry.counter(.httpRequests, [route.name, "\($0)xx"]) }
         }
