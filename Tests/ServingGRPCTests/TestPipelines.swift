@@ -112,7 +112,7 @@ final class TestPipelines: Sendable {
 private struct NumberedItems: ItemList {
     let areWords: Bool
 
-    func top(segment: String?, limit: Int) -> [ScoredItem] {
+    func top(segments: [String], limit: Int) -> [ScoredItem] {
         (1...40).prefix(limit).map { (place: Int) in
             ScoredItem(id: areWords ? .text("w\(place)") : .integer(Int64(place)), score: 1 / Float(place))
         }
