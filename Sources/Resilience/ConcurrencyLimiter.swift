@@ -5,8 +5,10 @@
 /// waiting they do to each other. Waiting beyond a target shrinks the limit in proportion, waiting below half of it grows
 /// the limit if it is in the way. The guards, each against a defect known from other limiters:
 ///
-/// - Nothing moves while less than half of the limit is used, so a quiet day doesn't end in a limit of no use, and a
+/// - Nothing shrinks while less than half of the limit is used, so a quiet day doesn't end in a limit of no use, and a
 ///   dependency that is slow by itself doesn't cost room.
+/// - Nothing grows then, but for a limit that an overload left below the initial one: that comes back while requests don't wait for
+///   each other, so that the next rush finds what the last one found.
 /// - Answers that came too late shrink it, though they all take equally long.
 /// - The baseline rises only in windows without pressure, or at the minimum: a server that is always full can't pass for
 ///   an empty one, so the limit doesn't creep; one that has really become slower is learned again at the minimum.
@@ -208,6 +210,8 @@ package struct ConcurrencyLimiter: ~Copyable {
             set(exact + max(1, exact / 2))
         } else if isPressed, wait < target / 2 {
             set(exact + max(1, exact / 8))
+        } else if limit < configuration.initial, wait < target / 2 {
+            set(min(exact + max(1, exact / 8), Double(configuration.initial)))
         }
     }
 

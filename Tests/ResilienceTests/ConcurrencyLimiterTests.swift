@@ -62,6 +62,16 @@ import TidemarkTesting
         #expect(model.limit >= 4)
     }
 
+    @Test(arguments: seeds)
+    func behindAnOverloadItComesBackAndNoFurther(_ seed: UInt64) {
+        let model = ServerModel(seed: seed)
+        let initial = model.limit
+        _ = model.run(20, rate: model.capacity * 5)
+        #expect(model.limit < initial / 2, "limit \(model.limit)")
+        let tally = model.run(10, rate: model.capacity * 0.2)
+        #expect(tally.refused == 0 && model.limit == initial, "limit \(model.limit)")
+    }
+
     @Test func answersThatAllComeTooLateShrinkItToTheMinimum() {
         let model = ServerModel(seed: 1)
         model.fixedDelay = 0.06

@@ -19,7 +19,9 @@ package struct LookupAnswer: Sendable {
     /// Views that could not be read, with the reason.
     package let failures: [String: String]
 
+    /// What was asked for, in that order.
     package var features: [FeatureReference] { plan.features }
+    /// The version of each view that was read.
     package var versions: [String: Int] { plan.versions }
 
     /// Reads the rows of a request. `now` is in microseconds since 1970, for ages. With `keepsStale` a row that is too old is

@@ -146,12 +146,10 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
         let hold = start.takeHold(latest: room.latestBatch)
         switch route {
         case .lookup(let route):
-            lookup.begin(
+            call = lookup.begin(
                 route, arrivedAt: arrivedAt, waitedSince: hold, timeoutMilliseconds: fields.timeoutMilliseconds)
-            call = lookup
         case .recommend:
-            recommendation.begin(arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
-            call = recommendation
+            call = recommendation.begin(arrivedAt: arrivedAt, timeoutMilliseconds: fields.timeoutMilliseconds)
         }
         enter(.collecting, at: now)
     }
@@ -255,8 +253,7 @@ final class FastLaneHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func writeContinue() {
-        guard let encoder else { return }
-        encoder.writeAndFlush(NIOAny(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+        encoder?.writeAndFlush(NIOAny(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {

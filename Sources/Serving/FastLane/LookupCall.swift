@@ -51,12 +51,15 @@ final class LookupCall: RedisLaneReceiver, LaneCall {
     // MARK: The request
 
     /// `waitedSince` is when the connection began to be left unread, if the request may have come since.
-    func begin(_ route: LookupRoute, arrivedAt: NIODeadline, waitedSince: NIODeadline?, timeoutMilliseconds: Int64?) {
+    func begin(
+        _ route: LookupRoute, arrivedAt: NIODeadline, waitedSince: NIODeadline?, timeoutMilliseconds: Int64?
+    ) -> LookupCall {
         self.route = route
         self.arrivedAt = arrivedAt
         self.waitedSince = waitedSince
         let asked = timeoutMilliseconds.map { TimeAmount.milliseconds($0) } ?? room.settings.timeout
         deadline = arrivedAt + min(asked, room.settings.maximumTimeout)
+        return self
     }
 
     func append(_ bytes: ByteBuffer, expecting: Int?) { body.append(bytes, expecting: expecting) }

@@ -22,11 +22,12 @@ final class RecommendCall: LaneCall {
         self.handler = handler
     }
 
-    func begin(arrivedAt: NIODeadline, timeoutMilliseconds: Int64?) {
+    func begin(arrivedAt: NIODeadline, timeoutMilliseconds: Int64?) -> RecommendCall {
         self.arrivedAt = arrivedAt
         self.timeoutMilliseconds = timeoutMilliseconds
         isUnderWay = true
         room.serving.metrics.inFlight.add(1)
+        return self
     }
 
     func append(_ bytes: ByteBuffer, expecting: Int?) { body.append(bytes, expecting: expecting) }
