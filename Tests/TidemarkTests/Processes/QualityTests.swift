@@ -93,8 +93,9 @@ struct QualityTests {
             let columns = ["      - {recall: similar}\n", "      - {recall: taste}\n", "      - {recall: aisle}\n"]
             let blind = try await measure(
                 Self.replacing([similar, taste, aisle] + columns, by: "", in: config), workdir)
-            #expect(blind.ndcgRatio < Self.bound)
             #expect(blind.recallRatio < Self.bound)
+            // The ranker still knows the user, and makes much of what is popular.
+            #expect(blind.ranked.ndcg < 0.9 * whole.ranked.ndcg)
 
             // A ranker that knows nothing but the price.
             let start = try #require(config.range(of: "    columns:\n"))
