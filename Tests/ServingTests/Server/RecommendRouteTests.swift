@@ -96,13 +96,15 @@ import TidemarkTesting
             try await client.send(Self.recommend(1))
             #expect(try await Self.items(client.receive()) == ["of \(Self.word(1))"])
             try await #require(stage.proxy).set(.silent)
-            try await client.send(Self.recommend(1, headers: ["X-Request-Timeout-Ms: 60"]))
+            try await client.send(Self.recommend(1, headers: ["X-Request-Timeout-Ms: 200"]))
             let answer = try await client.receive()
             let body = try answer.json()
             #expect(answer.status == 200 && body["rung"] as? String == "last_good", "\(answer)")
-            #expect((body["degraded"] as? [String: Any])?["user"] as? String == "late", "\(answer)")
+            let reason = (body["degraded"] as? [String: Any])?["user"] as? String
+            // A machine that is busy enough leaves no time to ask.
+            #expect(reason == "late" || reason == "no_time", "\(answer)")
             // Of another user nothing is known.
-            try await client.send(Self.recommend(2, headers: ["X-Request-Timeout-Ms: 60"]))
+            try await client.send(Self.recommend(2, headers: ["X-Request-Timeout-Ms: 200"]))
             #expect(try await Self.items(client.receive()) == ["a", "b", "c"])
         }
     }
