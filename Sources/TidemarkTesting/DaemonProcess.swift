@@ -85,8 +85,18 @@ package final class DaemonProcess: Sendable {
     /// SIGTERM, as of a supervisor.
     package func terminate() { signal(SIGTERM) }
 
-    /// Freezes it where it stands.
-    package func pause() { signal(SIGSTOP) }
+    /// Freezes it where it stands; returns when it does, or has ended.
+    package func pause() async {
+        signal(SIGSTOP)
+        // One thread takes the signal and stops the others, which go on until then.
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { [id] in
+                var information = unsafe siginfo_t()
+                while unsafe waitid(P_PID, id_t(id), &information, WSTOPPED | WEXITED | WNOWAIT) < 0, errno == EINTR {}
+                continuation.resume()
+            }
+        }
+    }
 
     /// Lets a frozen process go on.
     package func resume() { signal(SIGCONT) }

@@ -82,7 +82,7 @@ import TidemarkTesting
             let matrix = FeatureMatrix(rows: 3, columns: ModelFixture.columns.count)
             let ranker = server.ranker("ranker", client)
             _ = try await ranker.score(matrix, deadline: .soon)
-            server.process.pause()
+            await server.process.pause()
             let brief = server.ranker("ranker", client, timeout: .milliseconds(200))
             await #expect { _ = try await brief.score(matrix, deadline: .soon) } throws: {
                 ($0 as? RankerError)?.code == .deadlineExceeded

@@ -48,7 +48,7 @@ import TidemarkTesting
                 let (daemon, port) = try await ServeTests.serve(stage)
                 let client = try RawClient(port: port)
                 #expect(try await client.ask("POST", "/v1/lookup", "{}").status == 400)
-                daemon.pause()
+                await daemon.pause()
                 try await client.send(RawClient.request("POST", "/v1/lookup", "{}"))
                 // The fault itself: ten times as long as a lookup may take.
                 try await Task.sleep(for: .milliseconds(500))

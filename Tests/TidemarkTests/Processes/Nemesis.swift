@@ -124,7 +124,7 @@ final class Nemesis: Sendable {
         case .killService: service?.kill()
         case .stopService: service?.terminate()
         case .pauseService:
-            service?.pause()
+            await service?.pause()
             // Longer than the lease: somebody else takes the views meanwhile.
             try await Task.sleep(for: .milliseconds(1_700))
             service?.resume()
