@@ -9,6 +9,8 @@ package final class RecallList: Sendable {
     private let rows: [String: Int]
     /// What the scores of each row add up to; for lists of the best.
     private let totals: [Float]
+    /// How many items the longest row has.
+    package let longestRow: Int
 
     /// Seeds behind these are not looked at.
     package static let maximumSeeds = 64
@@ -39,6 +41,7 @@ package final class RecallList: Sendable {
         var rows: [String: Int] = [:]
         for (index, segment) in artifact.segments.enumerated() { rows[segment] = index + 1 }
         self.rows = rows
+        longestRow = (0..<artifact.rowCount).reduce(0) { max($0, artifact.row($1).count) }
         totals =
             artifact.kind.hasNeighbours
             ? [] : (0..<artifact.rowCount).map { artifact.row($0).reduce(0) { $0 + artifact.scores[$1] } }
@@ -87,18 +90,17 @@ package final class RecallList: Sendable {
     private func mixed(
         _ weights: [(row: Int, weight: Float)], _ limit: Int, _ excluding: Set<EntityKeyValue>
     ) -> [ScoredItem] {
-        var sums: [UInt32: Float] = [:]
-        sums.reserveCapacity(weights.reduce(0) { $0 + min(limit, artifact.row($1.row).count) })
+        var sums = SumTable(capacity: weights.reduce(0) { $0 + min(limit, artifact.row($1.row).count) })
         for (row, weight) in weights where totals[row] > 0 {
             for place in artifact.row(row).prefix(limit) {
-                sums[artifact.items[place], default: 0] += weight * artifact.scores[place] / totals[row]
+                sums.add(artifact.items[place], weight * artifact.scores[place] / totals[row])
             }
         }
         for id in excluding {
-            if let item = artifact.ids.index(of: id) { sums[UInt32(clamping: item)] = nil }
+            if let item = artifact.ids.index(of: id) { sums.drop(UInt32(clamping: item)) }
         }
         var best = TopScores(limit: limit)
-        for (item, sum) in sums { best.offer(item, sum) }
+        sums.forEach { best.offer($0, $1) }
         let entries = best.sorted()
         let most = entries.first?.score ?? 1
         return entries.map { ScoredItem(id: artifact.ids[Int($0.item)], score: most > 0 ? $0.score / most : $0.score) }

@@ -1,6 +1,7 @@
 package import FeatureModel
 package import Logging
 package import Ranking
+import Recall
 import Resilience
 import Synchronization
 package import Telemetry
@@ -127,12 +128,29 @@ package final class Recommender: Sendable {
     package func isBrief(_ request: RecommendRequest) -> Bool {
         guard let config = pipelines.withLock({ $0[request.pipeline] })?.config else { return true }
         let asked = (request.candidates?.count ?? 0) + request.exclude.count
-        let recalled = config.sources.reduce(config.candidates) { $0 + $1.quota }
+        let recalled = config.sources.reduce(config.candidates) { work, source in
+            work + Self.work(of: source, longestRow: environment.list(source.list)?.longestRow ?? 0)
+        }
         return !request.explain && max(asked, recalled) <= Self.briefItems
+    }
+
+    /// What a source has to do, in items: its own, and the scores that it adds up for them, of which some go to one item's time.
+    static func work(of source: RecallSourceConfig, longestRow: Int) -> Int {
+        let sums =
+            if source.seeds != nil {
+                RecallList.maximumSeeds * longestRow
+            } else if source.segment != nil {
+                RecallList.maximumSegments * min(longestRow, source.quota)
+            } else {
+                0
+            }
+        return source.quota + sums / sumsAnItem
     }
 
     /// The most items, counted once a stage, of a brief run.
     private static let briefItems = 1_000
+    /// An item takes some 150 ns, from recall to answer, a score that is added up takes 5.
+    private static let sumsAnItem = 32
 
     /// The answer of a run, or of the same request's run that is under way.
     private static func answer(

@@ -135,6 +135,7 @@ struct TestSource: CandidateSource {
 /// Items 1, 2, 3 … with falling scores; near to a seed are those behind it.
 struct TestList: ItemList {
     var items = 40
+    var longestRow: Int { max(items, 10) }
 
     func top(segments: [String], limit: Int) -> [ScoredItem] {
         (1...items).prefix(limit).map { ScoredItem(id: .integer(Int64($0)), score: 100 - Float($0)) }

@@ -111,6 +111,7 @@ final class TestPipelines: Sendable {
 /// Items 1, 2, 3 … with falling scores, as numbers or as words; near to a seed are those behind it.
 private struct NumberedItems: ItemList {
     let areWords: Bool
+    let longestRow = 40
 
     func top(segments: [String], limit: Int) -> [ScoredItem] {
         (1...40).prefix(limit).map { (place: Int) in

@@ -25,6 +25,8 @@ import TidemarkTesting
 
     /// Knows one item of each segment, and others of none.
     private struct WordList: ItemList {
+        let longestRow = 4
+
         func top(segments: [String], limit: Int) -> [ScoredItem] {
             let items = segments.isEmpty ? ["a", "b", "c", "d"] : segments.map { "of \($0)" }
             return items.enumerated().map { ScoredItem(id: .text($1), score: 1 / Float($0 + 1)) }
