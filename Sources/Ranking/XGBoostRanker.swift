@@ -8,13 +8,12 @@ import Synchronization
 package final class XGBoostRanker: Ranker {
     package let manifest: ModelManifest
     private let pool: BoosterPool
-    private let trees: Int
     private let openScoreCount = Atomic<Int>(0)
 
     /// The most rows of one call.
     package static let maximumRows = 10_000
-    /// The most rows, times trees, that are scored at once where waiting is not a thing.
-    private static let immediateWork = 50_000
+    /// The most rows, times bytes of the model, that are scored at once where waiting is not a thing: some 400 µs.
+    private static let immediateWork = 50_000_000
 
     /// Makes a ranker of a version and tries it.
     ///
@@ -28,7 +27,6 @@ package final class XGBoostRanker: Ranker {
             made.append(booster)
         }
         self.manifest = manifest
-        trees = try made[0].rounds
         pool = BoosterPool(made)
     }
 
@@ -36,8 +34,8 @@ package final class XGBoostRanker: Ranker {
     package var version: String { manifest.version }
     package var columns: [RankerColumn] { manifest.columns }
 
-    /// By its trees: each takes some nanoseconds a row.
-    package func isImmediate(rows: Int) -> Bool { rows * trees <= Self.immediateWork }
+    /// By its bytes, which count what rounds don't: trees that a round has beside each other, and how deep they are.
+    package func isImmediate(rows: Int) -> Bool { rows * manifest.bytes <= Self.immediateWork }
 
     /// How many scores the model left open, NaN or infinite.
     package var openScores: Int { openScoreCount.load(ordering: .relaxed) }

@@ -63,6 +63,13 @@ import Testing
         #expect(try await ranker.score(FeatureMatrix(rows: 0, columns: 3), deadline: .soon) == [])
     }
 
+    @Test func manyRowsAreNotScoredWhereWaitingIsNotAThing() throws {
+        let fixture = try ModelFixture()
+        defer { fixture.remove() }
+        let ranker = try XGBoostRanker(fixture.folder.read("1"))
+        #expect(ranker.isImmediate(rows: 100) && !ranker.isImmediate(rows: XGBoostRanker.maximumRows))
+    }
+
     @Test func passedDeadlineIsNotScored() async throws {
         let fixture = try ModelFixture()
         defer { fixture.remove() }
