@@ -41,6 +41,17 @@ package enum FeatureValue: Hashable, Sendable {
 }
 
 extension FeatureValue {
+    /// The value as a number; `nil` for what is none, as a flag or a time.
+    package var number: Double? {
+        switch self {
+        case .int32(let number): Double(number)
+        case .int64(let number): Double(number)
+        case .float32(let number): Double(number)
+        case .float64(let number): number
+        default: nil
+        }
+    }
+
     /// The value as an entity's key; `nil` for what is none.
     package var key: EntityKeyValue? {
         switch self {

@@ -42,7 +42,7 @@ package enum FeatureEncoding: Hashable, Sendable {
     /// What is kept of a value until it is known for when its number is wanted; NaN where it is missing.
     package func raw(_ value: FeatureValue) -> Double {
         switch self {
-        case .number: Self.number(value) ?? .nan
+        case .number: value.number ?? .nan
         case .boolean: if case .bool(let flag) = value { flag ? 1 : 0 } else { .nan }
         case .category(let texts): Self.text(value).flatMap(texts.firstIndex(of:)).map { Double($0) } ?? .nan
         case .age(let unit): Self.seconds(value, unit) ?? .nan
@@ -52,16 +52,6 @@ package enum FeatureEncoding: Hashable, Sendable {
     /// The number at a time, in microseconds since 1970, of what `raw` gave.
     package func number(from raw: Double, now: Int64) -> Float {
         if case .age = self { Float(Double(now) / 1_000_000 - raw) } else { Float(raw) }
-    }
-
-    private static func number(_ value: FeatureValue) -> Double? {
-        switch value {
-        case .int32(let number): Double(number)
-        case .int64(let number): Double(number)
-        case .float32(let number): Double(number)
-        case .float64(let number): number
-        default: nil
-        }
     }
 
     private static func text(_ value: FeatureValue) -> String? {

@@ -60,7 +60,7 @@ final class GRPCLookup: Sendable {
             let encoding = time.span?.child(SpanName.encode)
             let values = LookupAnswer(plan.plan, keys, &rows, now: now, keepsStale: keepsStale)
             encoding?.end()
-            count(values, plan)
+            count(values.counts, of: plan.plan.views)
             outcome = values.failures.isEmpty ? "ok" : "degraded"
             return Answer(plan: plan, values: values, now: now)
         } catch let error as RPCError {
@@ -186,18 +186,13 @@ final class GRPCLookup: Sendable {
 
     // MARK: Metrics
 
-    private func count(_ answer: LookupAnswer, _ plan: GRPCPlan) {
-        let views = plan.plan.views
-        let statuses = FeatureStatus.allCases
-        var counts = Array(repeating: 0, count: views.count * statuses.count)
-        for row in answer.rows {
-            for (column, value) in row.enumerated() {
-                counts[plan.viewIndexes[column] * statuses.count + (statuses.firstIndex(of: value.status) ?? 0)] += 1
+    private func count(_ counts: LookupCounts, of views: [String]) {
+        for (part, view) in views.enumerated() {
+            for status in FeatureStatus.allCases {
+                let count = counts.count(of: status, part: part)
+                guard count > 0 else { continue }
+                serving.metrics.registry.counter(.lookupValues, [view, status.rawValue]).add(count)
             }
-        }
-        for (index, count) in counts.enumerated() where count > 0 {
-            let labels = [views[index / statuses.count], statuses[index % statuses.count].rawValue]
-            serving.metrics.registry.counter(.lookupValues, labels).add(count)
         }
     }
 

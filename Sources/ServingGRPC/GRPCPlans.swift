@@ -10,8 +10,6 @@ final class GRPCPlan: Sendable {
     /// `view:feature`, in the order asked.
     let names: [String]
     let types: [FeatureType]
-    /// For each feature, the index of its view in `plan.views`.
-    let viewIndexes: [Int]
     let versions: [String: Int]
     let bareNames: [String]
     let fullNames: [String]
@@ -23,8 +21,6 @@ final class GRPCPlan: Sendable {
         self.plan = plan
         names = plan.features.map { "\($0.view):\($0.feature)" }
         types = plan.types
-        let views = plan.views
-        viewIndexes = plan.features.map { feature in views.firstIndex(of: feature.view) ?? 0 }
         versions = plan.versions
         bareNames = plan.features.map(\.feature)
         fullNames = plan.features.map { "\($0.view)__\($0.feature)" }

@@ -6,6 +6,7 @@ import Serving
 import ServingGRPC
 import ServingProtos
 import SwiftProtobuf
+import Telemetry
 import Testing
 import TidemarkTesting
 
@@ -56,6 +57,12 @@ struct ValueTests {
                 #expect(feast.results[9].values[1].val == .boolListVal(.init()))
                 #expect(feast.results[0].values.map(\.int64Val) == [1, 2])
                 #expect(feast.results[1].values[1].val == nil && feast.results[1].statuses == [.present, .nullValue])
+                let page = fixture.serving.metrics.registry.render(.prometheus)
+                // Of both answers: 17 values and 8 empty lists each, and what is null.
+                for (status, count) in [("PRESENT", 50), ("NULL_VALUE", 18)] {
+                    let line = #"tidemark_lookup_values_total{view="everything",status="\#(status)"} \#(count)"#
+                    #expect(page.contains("\(line)\n"), "\(page)")
+                }
             }
         }
     }

@@ -21,6 +21,8 @@ package struct LookupAnswer: Sendable {
 
     /// What was asked for, in that order.
     package var features: [FeatureReference] { plan.features }
+    /// How many values of each view had which status.
+    package var counts: LookupCounts { packed.counts }
     /// The version of each view that was read.
     package var versions: [String: Int] { plan.versions }
 
@@ -60,7 +62,7 @@ package struct LookupAnswer: Sendable {
         default: return false
         }
         let part = plan.parts[Int(column.part)]
-        let defaultNumber = part.view.features[part.features[Int(column.slot)]].defaultValue.flatMap(Self.number)
+        let defaultNumber = part.view.features[part.features[Int(column.slot)]].defaultValue?.number
         packed.withDecoded(keys) { body(Numbers(rows: $0, column: column, defaultNumber: defaultNumber)) }
         return true
     }
@@ -85,16 +87,6 @@ package struct LookupAnswer: Sendable {
             case .float32: Double(word.float)
             default: word.isRawDouble ? rows.rawDouble(word) : word.decimalDouble
             }
-        }
-    }
-
-    private static func number(_ value: FeatureValue) -> Double? {
-        switch value {
-        case .int32(let number): Double(number)
-        case .int64(let number): Double(number)
-        case .float32(let number): Double(number)
-        case .float64(let number): number
-        default: nil
         }
     }
 
