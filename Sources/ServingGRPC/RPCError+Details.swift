@@ -39,9 +39,7 @@ extension RPCError {
 
     /// A request that gets no items.
     init(_ error: RecommendError) {
-        let steps = error.path.map { step in Int(step).map { WireError.Step.element($0) } ?? .field(step) }
-        // Cuts names that are long.
-        let path = WireError(.invalidValue, "", path: steps).path
+        let path = error.place.path
         switch error.code {
         case .unavailable: self = .overloaded(error.description, retryAfter: 1)
         case .unknownPipeline: self.init(.notFound, error.description, at: path)

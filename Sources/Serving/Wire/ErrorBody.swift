@@ -73,13 +73,12 @@ package enum ErrorBody {
             case .tooLarge: .limitExceeded
             case .unavailable: .unavailable
             }
-        let path = error.path.map { step in Int(step).map { WireError.Step.element($0) } ?? .field(step) }
-        let pointer = WireError(.shape(.missing), "", path: path).pointer
+        let place = error.place
         return ErrorAnswer(
             status: problem.status, contentType: problemType,
             body: self.problem(
                 status: problem.status, type: problem.type, title: problem.title, detail: error.description,
-                errors: path.isEmpty ? [] : [(pointer, error.description)]))
+                errors: place.path.isEmpty ? [] : [(place.pointer, error.description)]))
     }
 
     // MARK: Feast's
