@@ -92,7 +92,7 @@ enum CandidateMerge {
                     left(item.id, origin, reason)
                     continue
                 }
-                _ = places.insert(item.id, candidates.count)
+                places.insert(item.id, candidates.count)
                 candidates.append(
                     Candidate(id: item.id, from: origin, recall: part, best: result.source, bestPart: part))
                 taken += 1

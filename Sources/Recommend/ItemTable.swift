@@ -22,10 +22,8 @@ struct ItemTable {
     /// The items of a list, numbered by their first place in it.
     init(_ ids: some Collection<EntityKeyValue>) {
         self.init(capacity: ids.count)
-        for (number, id) in ids.enumerated() { _ = insert(id, number) }
+        for (number, id) in ids.enumerated() { insert(id, number) }
     }
-
-    var isEmpty: Bool { used == 0 && others.isEmpty }
 
     /// The number of an item; `nil` for one that has none.
     subscript(_ id: EntityKeyValue) -> Int? {
@@ -36,19 +34,17 @@ struct ItemTable {
 
     func contains(_ id: EntityKeyValue) -> Bool { self[id] != nil }
 
-    /// Gives an item a number, `0..<Int32.max`, unless it has one; `nil` when it is new, else the one that it has.
-    mutating func insert(_ id: EntityKeyValue, _ number: Int) -> Int? {
+    /// Gives an item a number, `0..<Int32.max`, unless it has one.
+    mutating func insert(_ id: EntityKeyValue, _ number: Int) {
         guard case .integer(let id) = id else {
-            if let known = others[id] { return Int(known) }
-            others[id] = Int32(clamping: number)
-            return nil
+            if others[id] == nil { others[id] = Int32(clamping: number) }
+            return
         }
         let place = place(of: id)
-        if slots[place].number >= 0 { return Int(slots[place].number) }
+        guard slots[place].number < 0 else { return }
         slots[place] = (id, Int32(clamping: number))
         used += 1
         if used * 2 > slots.count { grow() }
-        return nil
     }
 
     /// Where an integer is or would be.

@@ -31,10 +31,12 @@ struct BriefRunTests {
             }, isBrief: false),
         Case(testDescription: "a long list", longestRow: 100_000, isBrief: true),
         Case(
-            testDescription: "seeds with short rows", recall: #"near: {list: similar, seeds: "recent:items", quota: 100}"#,
+            testDescription: "seeds with short rows",
+            recall: #"near: {list: similar, seeds: "recent:items", quota: 100}"#,
             isBrief: true),
         Case(
-            testDescription: "seeds with long rows", recall: #"near: {list: similar, seeds: "recent:items", quota: 100}"#,
+            testDescription: "seeds with long rows",
+            recall: #"near: {list: similar, seeds: "recent:items", quota: 100}"#,
             longestRow: 1_000, isBrief: false),
         Case(
             testDescription: "segments of which some are summed",

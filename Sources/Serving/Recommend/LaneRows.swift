@@ -20,19 +20,23 @@ package struct LaneRows: RowSource {
     package func read(
         _ plan: LookupPlan, _ keys: LookupKeys, deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> PackedRows {
-        // Before the listener is up there are no lanes; where the store isn't Redis there never are.
-        guard serving.laneConfiguration != nil, let room = serving.anyRoom() else {
-            return try await others.read(plan, keys, deadline: deadline)
-        }
+        // Where the store isn't Redis there are no lanes.
+        guard serving.laneConfiguration != nil else { return try await others.read(plan, keys, deadline: deadline) }
         let remaining = TimeAmount(max(.zero, deadline - .now))
-        let result: Result<PackedRows, StoreError> = await withCheckedContinuation { waiting in
+        let result: Result<PackedRows, StoreError>? = await withCheckedContinuation { waiting in
+            let rowCount = keys.rowCount
             if let own = serving.ownRoom() {
-                return LaneReading(keys.rowCount, waiting).begin(own, plan, keys, deadline: .now() + remaining)
-            }
-            room.eventLoop.execute {
-                LaneReading(keys.rowCount, waiting).begin(room.value, plan, keys, deadline: .now() + remaining)
+                LaneReading(rowCount, waiting).begin(own, plan, keys, deadline: .now() + remaining)
+            } else if let other = serving.anyRoom() {
+                other.eventLoop.execute {
+                    LaneReading(rowCount, waiting).begin(other.value, plan, keys, deadline: .now() + remaining)
+                }
+            } else {
+                waiting.resume(returning: nil)
             }
         }
+        // Before the listener is up there are no lanes either.
+        guard let result else { return try await others.read(plan, keys, deadline: deadline) }
         return try result.get()
     }
 
@@ -47,9 +51,9 @@ package struct LaneRows: RowSource {
 /// One read on its way. Of one event loop.
 private final class LaneReading: RedisLaneReceiver {
     private var rows: PackedRows
-    private let waiting: CheckedContinuation<Result<PackedRows, StoreError>, Never>
+    private let waiting: CheckedContinuation<Result<PackedRows, StoreError>?, Never>
 
-    init(_ count: Int, _ waiting: CheckedContinuation<Result<PackedRows, StoreError>, Never>) {
+    init(_ count: Int, _ waiting: CheckedContinuation<Result<PackedRows, StoreError>?, Never>) {
         rows = PackedRows(count: count)
         self.waiting = waiting
     }

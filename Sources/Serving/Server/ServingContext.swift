@@ -40,7 +40,7 @@ package final class ServingContext: Sendable {
     private let listeners = Mutex<[ObjectIdentifier: any Channel]>([:])
     private let rooms = Mutex<[ObjectIdentifier: NIOLoopBound<LoopRoom>]>([:])
     private let turn = Atomic<Int>(0)
-    private let madeBy = Mutex<Recommender?>(nil)
+    private let givenRecommender = Mutex<Recommender?>(nil)
 
     package init(
         settings: ServerSettings, metrics: ServingMetrics, gate: StoreGate, catalog: CatalogWatcher,
@@ -156,10 +156,10 @@ package final class ServingContext: Sendable {
     }
 
     /// Who answers recommendations; `nil` before there is one.
-    var recommender: Recommender? { madeBy.withLock { $0 } }
+    var recommender: Recommender? { givenRecommender.withLock { $0 } }
 
     /// To be called before the first room is made.
-    func recommends(by recommender: Recommender) { madeBy.withLock { $0 = recommender } }
+    func recommends(by recommender: Recommender) { givenRecommender.withLock { $0 = recommender } }
 
     /// The room of the loop that calls; `nil` for who isn't called by one of these loops.
     func ownRoom() -> LoopRoom? {
