@@ -135,7 +135,7 @@ package final class Recommender: Sendable {
     }
 
     /// What a source has to do, in items: its own, and the scores that it adds up for them, of which some go to one item's time.
-    static func work(of source: RecallSourceConfig, longestRow: Int) -> Int {
+    private static func work(of source: RecallSourceConfig, longestRow: Int) -> Int {
         let sums =
             if source.seeds != nil {
                 RecallList.maximumSeeds * longestRow
@@ -149,7 +149,7 @@ package final class Recommender: Sendable {
 
     /// The most items, counted once a stage, of a brief run.
     private static let briefItems = 1_000
-    /// An item takes some 150 ns, from recall to answer, a score that is added up takes 5.
+    /// How many scores are added up, roughly, in the time that an item takes from recall to answer.
     private static let sumsAnItem = 32
 
     /// The answer of a run, or of the same request's run that is under way.
